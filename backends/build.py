@@ -1,0 +1,105 @@
+"""From settings to stores: the one place where stores are chosen and put together."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from backends.breaker import Breaker, Policy
+from backends.chain import FallbackChain, Tiers
+from backends.disk import DiskStore
+from backends.redis import RedisStore
+from backends.ring import Ring
+from backends.spool import Spool, SpoolLock, spools_under
+from backends.sql.engine import make_engine
+from backends.sql.ledger import SqlLedger
+from backends.sql.links import SqlCatalog
+from backends.tier import Tier, TierStore
+from domain.clock import Clock
+from domain.errors import StoreUnavailable
+from domain.ids import jitter, random_uuid
+from domain.observations import Observer
+from runtime.settings import Settings
+
+REDIS_SECONDS = 0.015
+SPOOL_SECONDS = 0.015
+SQL_SECONDS = 0.02
+REQUEST_PATIENCE = 1.0
+WORKER_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Every store of one process, and the chain over them."""
+
+    boot: str
+    engine: AsyncEngine
+    redis: RedisStore | None
+    disk: DiskStore
+    ledger: SqlLedger
+    catalog: SqlCatalog
+    ring: Ring
+    chain: FallbackChain
+
+    async def close(self) -> None:
+        """Spool what the ring holds, finish what was submitted, close everything."""
+        with suppress(StoreUnavailable):
+            await self.chain.rescue()
+        await self.disk.close()
+        if self.redis is not None:
+            await self.redis.close()
+        await self.engine.dispose()
+
+
+def open_stores(settings: Settings, clock: Clock, observer: Observer, *, spool: str) -> Stores:
+    """The stores of a process that writes the spool of that name. Connects to nothing yet."""
+    boot = random_uuid().hex[:12]
+    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(settings.sql, patience=REQUEST_PATIENCE)
+    redis = RedisStore(settings.redis_url, ttl_ms=settings.click_ttl * 1000) if settings.redis_url else None
+    synced = settings.spool_sync == "full"
+    disk = DiskStore(lambda: open_spool(settings, settings.spools / spool, boot), synced=synced)
+    ledger = SqlLedger(engine)
+    catalog = SqlCatalog(engine, clock)
+
+    def tier(name: str, store: TierStore, patience: float) -> Tier:
+        breaker = Breaker(Policy(), jitter)
+        return Tier(
+            name=name, store=store, breaker=breaker, patience=patience, clock=clock, observer=observer
+        )
+
+    ring = Ring(settings.ring_size, observer)
+    tiers = Tiers(
+        redis=tier("redis", redis, REDIS_SECONDS) if redis else None,
+        disk=tier("disk", disk, SPOOL_SECONDS),
+        sql=tier("sql", ledger, SQL_SECONDS),
+    )
+    budget = settings.deadline_ms / 1000
+    chain = FallbackChain(tiers, ring, ack=settings.ack, budget=budget, clock=clock, observer=observer)
+    return Stores(
+        boot=boot,
+        engine=engine,
+        redis=redis,
+        disk=disk,
+        ledger=ledger,
+        catalog=catalog,
+        ring=ring,
+        chain=chain,
+    )
+
+
+def open_spool(settings: Settings, folder: Path, boot: str = "") -> Spool:
+    """One spool, with the quota and the sync of the settings."""
+    synced = settings.spool_sync == "full"
+    return Spool(folder, quota=int(settings.spool_quota), synced=synced, node=settings.node, boot=boot)
+
+
+def open_all_spools(settings: Settings) -> list[Spool]:
+    """Every writer's spool on this machine, for the settling worker and for the operator's hands."""
+    return [open_spool(settings, folder) for folder in spools_under(settings.spools)]
+
+
+def lock_spool(settings: Settings, name: str) -> SpoolLock:
+    """Be the only process that does this to the spools; ConfigError when another one is."""
+    return SpoolLock(settings.spools / f"{name}.lock", name)

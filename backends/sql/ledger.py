@@ -1,0 +1,281 @@
+"""The ledger: two facts about one token, one row, each set once (ADR 0001).
+
+Every writer brings what it has, in any order and as often as it likes; a fact that is set stays. Whoever completes
+the row writes the conversion into the outbox in the same transaction, so that it exists if and only if both facts do
+(I3, I4). All rows of a batch are locked in the order of their ids: two settlers cannot deadlock.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Insert, Row, case, func, null, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from backends.sql.engine import errors_translated, insert_if_absent, transaction, upsert
+from backends.sql.schema import accounting, ads, catalog, clicks, links, outbox, starts
+from domain.attribution import Owner, Start, StartKind
+from domain.books import FIGURES, BookEntry
+from domain.click import Click
+from domain.errors import StoreUnavailable
+from domain.ids import named_uuid
+from domain.outcomes import MISSING, UNKNOWN, Durability, Found, LedgerRow, Lookup, Receipt
+
+START_EVENT = "ViewContent"
+_CLICK_FACT = (
+    "clicked_at",
+    "method",
+    "params",
+    "referer_host",
+    "language",
+    "prefetch",
+    "visitor_key",
+    "visitor_period",
+    "fbclid_key",
+    "sealed",
+)
+_START_FACT = ("owner_bot_id", "owner_telegram_id", "started_at")
+_ERASED_FACT = ("params", "referer_host", "language", "visitor_key", "visitor_period", "fbclid_key", "sealed")
+_ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*_CLICK_FACT, *_START_FACT))
+_RECEIPT = Receipt(durability=Durability.SYNCED, visible=False)
+_AD_MEMORY = 50_000
+
+
+class SqlLedger:
+    """The ledger on one engine. As a ClickStore it is the chain's third tier."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._known_ads: set[tuple[int, bytes]] = set()
+        self._put_facts = _set_once(upsert(engine, clicks))
+
+    async def put(self, click: Click) -> Receipt:
+        """Returns after COMMIT."""
+        async with transaction(self._engine) as connection:
+            await self._write(connection, [_click_values(click)], [click])
+        self._learn_ads([click])
+        return _RECEIPT
+
+    async def find(self, click_id: UUID) -> Lookup:
+        """Found, Missing (also when only the start is known, or the click is erased) or Unknown."""
+        try:
+            row = await self.row(click_id)
+        except StoreUnavailable:
+            return UNKNOWN
+        return MISSING if row is None or row.click is None else Found(row.click)
+
+    async def discard(self, click_id: UUID) -> None:
+        """Erase the click's data and leave a tombstone, so that no late copy brings it back (I5)."""
+        values: dict[str, Any] = dict.fromkeys(_ERASED_FACT, null())
+        values["erased_at"] = func.coalesce(clicks.c.erased_at, func.current_timestamp())
+        async with transaction(self._engine) as connection:
+            await connection.execute(clicks.update().where(clicks.c.id == click_id).values(values))
+
+    async def probe(self) -> None:
+        """A real write, of a row that everyone has."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(catalog.update().values(version=catalog.c.version))
+
+    async def row(self, click_id: UUID) -> LedgerRow | None:
+        """Both facts as they stand, or None when neither is known. Raises StoreUnavailable."""
+        with errors_translated():
+            async with self._engine.connect() as connection:
+                found = (
+                    await connection.execute(select(clicks).where(clicks.c.id == click_id))
+                ).one_or_none()
+        return None if found is None else _ledger_row(found)
+
+    async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None:
+        """Write the start (and the click, if the caller brings it); the row says who owns it. None: a direct start."""
+        async with transaction(self._engine) as connection:
+            return await self._start(connection, start, click)
+
+    async def settle(
+        self, batch: Sequence[Click], begun: Sequence[Start], books: Sequence[BookEntry]
+    ) -> None:
+        """Spooled facts, all in one transaction. Repeating it, in part or in another order, changes nothing (I12)."""
+        ordered = sorted(batch, key=lambda click: click.id)
+        async with transaction(self._engine) as connection:
+            if ordered:
+                await self._write(
+                    connection, [_click_values(c) | {"spooled": True} for c in ordered], ordered
+                )
+            for start in sorted(begun, key=lambda s: (s.click is None, s.click and s.click.id, s.at_ms)):
+                await self._start(connection, start, None)
+            if books:
+                await connection.execute(self._merge_books(), [_book_values(entry) for entry in books])
+        self._learn_ads(batch)
+
+    async def _write(
+        self, connection: AsyncConnection, rows: list[dict[str, Any]], batch: Sequence[Click]
+    ) -> None:
+        await connection.execute(self._put_facts, rows)
+        await self._remember_ads(connection, batch)
+        await self._complete(connection, [click.id for click in batch])
+
+    async def _start(
+        self, connection: AsyncConnection, start: Start, click: Click | None
+    ) -> LedgerRow | None:
+        if start.click is None:
+            await self._note(connection, start, "direct")
+            return None
+        values = _ROW | {"id": start.click.id, "link_id": start.click.link_id, "spooled": False}
+        values |= {"ad_key": start.click.ad_key, "node": start.click.node}
+        values |= _click_values(click) if click is not None else {}
+        values |= _owner_values(start)
+        statement = self._put_facts.returning(*clicks.c)
+        row = _ledger_row((await connection.execute(statement, values)).one())
+        await self._complete(connection, [start.click.id])
+        await self._note(connection, start, "attributed" if row.owner == start.owner else "taken")
+        return row
+
+    async def _complete(self, connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+        """The outbox rows of those clicks that now have both facts; the pixel is the link's at this moment."""
+        complete = (
+            select(clicks.c.id, clicks.c.started_at, links.c.pixel_id)
+            .join_from(clicks, links, clicks.c.link_id == links.c.id, isouter=True)
+            .where(clicks.c.id.in_(ids), _is_complete())
+        )
+        found = (await connection.execute(complete)).all()
+        if found:
+            rows = [_outbox_values(*row) for row in found]
+            await connection.execute(insert_if_absent(self._engine, outbox), rows)
+
+    async def _remember_ads(self, connection: AsyncConnection, batch: Iterable[Click]) -> None:
+        """Put new ads into the dictionary that makes a token's ad key mean something without its click."""
+        new = {(c.link_id, c.ad_key): c.ad for c in batch if (c.link_id, c.ad_key) not in self._known_ads}
+        if not new:
+            return
+        rows = [
+            {
+                "link_id": link_id,
+                "ad_key": key,
+                "source": ad.source,
+                "campaign": ad.campaign,
+                "medium": ad.medium,
+                "content": ad.content,
+                "term": ad.term,
+            }
+            for (link_id, key), ad in sorted(new.items())
+        ]
+        await connection.execute(insert_if_absent(self._engine, ads), rows)
+
+    def _learn_ads(self, batch: Iterable[Click]) -> None:
+        """Only after COMMIT: an ad that was rolled back is not in the dictionary."""
+        if len(self._known_ads) > _AD_MEMORY:
+            self._known_ads.clear()
+        self._known_ads.update((click.link_id, click.ad_key) for click in batch)
+
+    async def _note(self, connection: AsyncConnection, start: Start, kind: StartKind) -> None:
+        values = {
+            "id": start.id,
+            "bot_id": start.owner.bot_id,
+            "telegram_id": start.owner.telegram_id,
+            "started_at": start.at_ms,
+            "kind": kind,
+            "click_id": start.click.id if start.click else None,
+        }
+        await connection.execute(insert_if_absent(self._engine, starts), values)
+
+    def _merge_books(self) -> Insert:
+        statement = upsert(self._engine, accounting)
+        larger = func.greatest if self._engine.dialect.name == "postgresql" else func.max
+        return statement.on_conflict_do_update(
+            index_elements=["node", "boot", "minute"],
+            set_={name: larger(accounting.c[name], statement.excluded[name]) for name in FIGURES},
+        )
+
+
+def _set_once(statement: Any) -> Any:
+    """The one statement of the ledger: what is set stays, and nothing is set on an erased row."""
+    new = statement.excluded
+    no_click = clicks.c.clicked_at.is_(None) & clicks.c.erased_at.is_(None)
+    no_owner = clicks.c.owner_telegram_id.is_(None) & clicks.c.erased_at.is_(None)
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            **{name: case((no_click, new[name]), else_=clicks.c[name]) for name in _CLICK_FACT},
+            **{name: case((no_owner, new[name]), else_=clicks.c[name]) for name in _START_FACT},
+            "spooled": clicks.c.spooled | new.spooled,
+        },
+    )
+
+
+def _is_complete() -> ColumnElement[bool]:
+    return clicks.c.clicked_at.is_not(None) & clicks.c.owner_telegram_id.is_not(None)
+
+
+def _click_values(click: Click) -> dict[str, Any]:
+    return _ROW | {
+        "id": click.id,
+        "link_id": click.link_id,
+        "node": click.node,
+        "ad_key": click.ad_key,
+        "clicked_at": click.at_ms,
+        "method": click.method,
+        "params": dict(click.params),
+        "referer_host": click.referer_host,
+        "language": click.language,
+        "prefetch": click.prefetch,
+        "visitor_key": click.visitor_key,
+        "visitor_period": click.visitor_period,
+        "fbclid_key": click.fbclid_key,
+        "sealed": click.sealed,
+        "spooled": False,
+    }
+
+
+def _owner_values(start: Start) -> dict[str, Any]:
+    return {
+        "owner_bot_id": start.owner.bot_id,
+        "owner_telegram_id": start.owner.telegram_id,
+        "started_at": start.at_ms,
+    }
+
+
+def _outbox_values(click_id: UUID, started_at: int, pixel: str | None) -> dict[str, Any]:
+    return {
+        "event_id": named_uuid("event", f"{click_id}/{START_EVENT}"),
+        "click_id": click_id,
+        "event": START_EVENT,
+        "event_at": started_at,
+        "pixel_id": pixel,
+        "state": "pending" if pixel else "skipped",
+        "reason": None if pixel else "the link has no pixel",
+    }
+
+
+def _book_values(entry: BookEntry) -> dict[str, Any]:
+    return {"node": entry.node, "boot": entry.boot, "minute": entry.minute} | {
+        name: getattr(entry, name) for name in FIGURES
+    }
+
+
+def _ledger_row(row: Row[Any]) -> LedgerRow:
+    has_owner = row.owner_telegram_id is not None
+    return LedgerRow(
+        click=_click(row) if row.clicked_at is not None and row.erased_at is None else None,
+        owner=Owner(bot_id=row.owner_bot_id, telegram_id=row.owner_telegram_id) if has_owner else None,
+        started_at_ms=row.started_at,
+        link_id=row.link_id,
+        ad_key=row.ad_key,
+        spooled=row.spooled,
+    )
+
+
+def _click(row: Row[Any]) -> Click:
+    return Click(
+        id=row.id,
+        link_id=row.link_id,
+        node=row.node,
+        ad_key=row.ad_key,
+        method=row.method,
+        params=row.params,
+        referer_host=row.referer_host,
+        language=row.language,
+        prefetch=row.prefetch,
+        visitor_key=row.visitor_key,
+        visitor_period=row.visitor_period,
+        fbclid_key=row.fbclid_key,
+        sealed=row.sealed,
+    )

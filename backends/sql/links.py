@@ -1,0 +1,171 @@
+"""The catalog in SQL: links, bots, pixels. Every change raises the version in the same transaction."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from backends.sql.engine import errors_translated, insert_if_absent, transaction
+from backends.sql.schema import ads, bots, catalog, links, pixels
+from domain.click import Ad
+from domain.clock import Clock
+from domain.errors import ConfigError
+from domain.links import (
+    MAX_LINK_ID,
+    Bot,
+    Catalog,
+    Link,
+    valid_fallback,
+    valid_pixel,
+    valid_slug,
+    valid_username,
+)
+
+NAME_LENGTH = 200
+
+
+class SqlCatalog:
+    """Reads and edits links and bots. Raises StoreUnavailable; ConfigError for what is not allowed."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def version(self) -> int:
+        """Grows with every change."""
+        with errors_translated():
+            async with self._engine.connect() as connection:
+                return await _version(connection)
+
+    async def load(self) -> Catalog:
+        """All links and bots."""
+        with errors_translated():
+            async with self._engine.connect() as connection:
+                version = await _version(connection)
+                by_id = {
+                    row.id: Bot(id=row.id, username=row.username) for row in await _all(connection, bots)
+                }
+                found = tuple(_link(row, by_id) for row in await _all(connection, links))
+        return Catalog(version=version, links=found, bots=tuple(by_id.values()))
+
+    async def ad(self, link_id: int, ad_key: bytes) -> Ad | None:
+        """What a token's ad key stands for, if a click of that ad was ever settled."""
+        with errors_translated():
+            async with self._engine.connect() as connection:
+                wanted = select(ads).where(ads.c.link_id == link_id, ads.c.ad_key == ad_key)
+                row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            return None
+        return Ad(
+            source=row.source, campaign=row.campaign, medium=row.medium, content=row.content, term=row.term
+        )
+
+    async def add_bot(self, username: str) -> Bot:
+        """Register a bot; the one that is there, if it is."""
+        name = valid_username(username)
+        async with transaction(self._engine) as connection:
+            await _bump(connection)
+            values = {"username": name, "username_key": name.lower(), "created_at": self._clock.now_ms()}
+            await connection.execute(insert_if_absent(self._engine, bots), values)
+            return await _bot(connection, name)
+
+    async def add_link(
+        self,
+        slug: str,
+        *,
+        bot: str,
+        name: str = "",
+        fallback_url: str | None = None,
+        pixel: str | None = None,
+    ) -> Link:
+        """A new link to a registered bot. ConfigError when the slug is taken or the bot unknown."""
+        valid_slug(slug)
+        async with transaction(self._engine) as connection:
+            await _bump(connection)
+            if (await connection.execute(select(links.c.id).where(links.c.slug == slug))).first():
+                raise ConfigError(f"the slug {slug!r} is taken")
+            number = (await connection.execute(select(func.max(links.c.id)))).scalar() or 0
+            if number >= MAX_LINK_ID:
+                raise ConfigError(f"no more than {MAX_LINK_ID} links fit into a token")
+            values = await self._values(connection, bot=bot, fallback_url=fallback_url, pixel=pixel)
+            values |= {"id": number + 1, "slug": slug, "name": (name or slug)[:NAME_LENGTH]}
+            await connection.execute(links.insert(), values | {"created_at": self._clock.now_ms()})
+            return await _one_link(connection, slug)
+
+    async def edit_link(
+        self,
+        slug: str,
+        *,
+        bot: str | None = None,
+        name: str | None = None,
+        fallback_url: str | None = None,
+        pixel: str | None = None,
+        paused: bool | None = None,
+    ) -> Link:
+        """Change what is given; `fallback_url=""` and `pixel=""` clear. ConfigError when there is no such link."""
+        async with transaction(self._engine) as connection:
+            await _bump(connection)
+            values = await self._values(connection, bot=bot, fallback_url=fallback_url, pixel=pixel)
+            values |= {} if name is None else {"name": name[:NAME_LENGTH]}
+            values |= {} if paused is None else {"paused": paused}
+            if values:
+                await connection.execute(links.update().where(links.c.slug == slug).values(values))
+            return await _one_link(connection, slug)
+
+    async def _values(
+        self, connection: AsyncConnection, *, bot: str | None, fallback_url: str | None, pixel: str | None
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        if bot is not None:
+            values["bot_id"] = (await _bot(connection, valid_username(bot))).id
+        if fallback_url is not None:
+            values["fallback_url"] = valid_fallback(fallback_url) if fallback_url else None
+        if pixel is not None:
+            values["pixel_id"] = await self._pixel(connection, pixel) if pixel else None
+        return values
+
+    async def _pixel(self, connection: AsyncConnection, pixel: str) -> str:
+        values = {"id": valid_pixel(pixel), "created_at": self._clock.now_ms()}
+        await connection.execute(insert_if_absent(self._engine, pixels), values)
+        return pixel
+
+
+async def _bump(connection: AsyncConnection) -> None:
+    """First in every change: it also takes the row's lock, so that changes follow one another."""
+    await connection.execute(catalog.update().values(version=catalog.c.version + 1))
+
+
+async def _version(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(catalog.c.version))).scalar_one())
+
+
+async def _all(connection: AsyncConnection, table: Any) -> list[Any]:
+    return list((await connection.execute(select(table).order_by(table.c.id))).all())
+
+
+async def _bot(connection: AsyncConnection, username: str) -> Bot:
+    wanted = select(bots).where(bots.c.username_key == username.lower())
+    row = (await connection.execute(wanted)).one_or_none()
+    if row is None:
+        raise ConfigError(f"no bot @{username}. Register it first: trilha bot-account add {username}")
+    return Bot(id=row.id, username=row.username)
+
+
+async def _one_link(connection: AsyncConnection, slug: str) -> Link:
+    row = (await connection.execute(select(links).where(links.c.slug == slug))).one_or_none()
+    if row is None:
+        raise ConfigError(f"no link {slug!r}. See them all: trilha link list")
+    found = await _all(connection, bots)
+    return _link(row, {bot.id: Bot(id=bot.id, username=bot.username) for bot in found})
+
+
+def _link(row: Any, by_id: dict[int, Bot]) -> Link:
+    return Link(
+        id=row.id,
+        slug=row.slug,
+        name=row.name,
+        bot=by_id.get(row.bot_id),
+        paused=row.paused,
+        fallback_url=row.fallback_url,
+        pixel=row.pixel_id,
+    )

@@ -1,0 +1,166 @@
+"""Tables. A test holds them equal to the migrations."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    Uuid,
+    false,
+)
+
+
+class UtcMillis(TypeDecorator[int]):
+    """UTC milliseconds since the epoch in Python, a timestamp in SQL (timestamptz on PostgreSQL). No local times."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Milliseconds to an aware time."""
+        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """A time, taken for UTC where the engine forgot the zone (SQLite), to milliseconds."""
+        if value is None:
+            return None
+        aware: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1000)
+
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMES)
+
+bots = Table(
+    "bots",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("username", String(32), nullable=False),
+    Column("username_key", String(32), nullable=False, unique=True),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+pixels = Table(
+    "pixels",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slug", String(64), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("bot_id", Integer, ForeignKey("bots.id")),
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("fallback_url", String(2000)),
+    Column("pixel_id", String(20), ForeignKey("pixels.id")),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+# One row, whose version grows in the transaction of every change of links, bots and pixels.
+catalog = Table(
+    "catalog",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+)
+
+# Two facts about one token, one row, each set once: the click (clicked_at is set) and the start (owner_* are set).
+clicks = Table(
+    "clicks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("link_id", Integer, nullable=False),
+    Column("node", Integer, nullable=False),
+    Column("ad_key", LargeBinary(8), nullable=False),
+    Column("clicked_at", UtcMillis),
+    Column("method", String(4)),
+    Column("params", JSON),
+    Column("referer_host", String(255)),
+    Column("language", String(64)),
+    Column("prefetch", String(32)),
+    Column("visitor_key", LargeBinary(16)),
+    Column("visitor_period", Integer),
+    Column("fbclid_key", LargeBinary(16)),
+    Column("sealed", LargeBinary),
+    Column("owner_bot_id", Integer),
+    Column("owner_telegram_id", BigInteger),
+    Column("started_at", UtcMillis),
+    # True once settled from a spool: what the books compare with the spools' own counts (I8).
+    Column("spooled", Boolean, nullable=False, server_default=false()),
+    # A tombstone: neither fact is ever set again (I5).
+    Column("erased_at", UtcMillis),
+    Index("ix_clicks_owner", "owner_bot_id", "owner_telegram_id"),
+    Index("ix_clicks_fbclid_key", "fbclid_key"),
+)
+
+ads = Table(
+    "ads",
+    metadata,
+    Column("link_id", Integer, primary_key=True, autoincrement=False),
+    Column("ad_key", LargeBinary(8), primary_key=True),
+    Column("source", String, nullable=False),
+    Column("campaign", String, nullable=False),
+    Column("medium", String, nullable=False),
+    Column("content", String, nullable=False),
+    Column("term", String, nullable=False),
+)
+
+starts = Table(
+    "starts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("bot_id", Integer, nullable=False),
+    Column("telegram_id", BigInteger, nullable=False),
+    Column("started_at", UtcMillis, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("click_id", Uuid),
+    Index("ix_starts_person", "bot_id", "telegram_id", "started_at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("click_id", Uuid, nullable=False),
+    Column("event", String(40), nullable=False),
+    Column("event_at", UtcMillis, nullable=False),
+    Column("pixel_id", String(20)),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(200)),
+    Index("ix_outbox_click_id", "click_id"),
+)
+
+accounting = Table(
+    "accounting",
+    metadata,
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("boot", String(32), primary_key=True),
+    Column("minute", Integer, primary_key=True, autoincrement=False),
+    *(
+        Column(name, Integer, nullable=False, server_default="0")
+        for name in ("issued", "synced", "written", "token_only", "visible", "spooled")
+    ),
+    Index("ix_accounting_minute", "minute"),
+)

@@ -1,0 +1,1 @@
+"""Telegram in, owner out. The use case stands in `associate`, without any Telegram library."""

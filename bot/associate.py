@@ -1,0 +1,133 @@
+"""A START pressed, whichever way it came: bind the click to the person, exactly once."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from uuid import UUID
+
+from domain.attribution import Owner, Start
+from domain.click import Click
+from domain.clock import Clock
+from domain.errors import StoreUnavailable, TrilhaError
+from domain.links import Bot
+from domain.observations import Observer
+from domain.outcomes import LedgerRow
+from domain.ports import Ledger, StartSpool
+from privacy.token import Minter
+
+LEDGER_SECONDS = 2.5
+COMMAND = "/start"
+
+
+class UnknownBot(TrilhaError):
+    """The start names a bot that is not registered."""
+
+
+class Unsettled(Protocol):
+    """Finds a click that SQL may not have yet."""
+
+    async def find_unsettled(self, click_id: UUID) -> Click | None: ...
+
+
+class Bots(Protocol):
+    """Finds a registered bot by its username."""
+
+    def bot(self, username: str) -> Bot | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """What arrives. `token` None or empty: a direct start. `telegram_id` is the person's; `update_id` makes repeats one."""
+
+    bot: str
+    telegram_id: int
+    token: str | None = None
+    update_id: int | None = None
+
+    @classmethod
+    def from_text(
+        cls, text: str, *, bot: str, telegram_id: int, update_id: int | None
+    ) -> "StartRequest | None":
+        """The request of a message `/start`, `/start TOKEN` or `/start@bot TOKEN`; None for any other text."""
+        command, _, payload = text.strip().partition(" ")
+        name, at, addressed = command.partition("@")
+        if name != COMMAND or (at and addressed.lower() != bot.lower()):
+            return None
+        return cls(bot=bot, telegram_id=telegram_id, token=payload.strip() or None, update_id=update_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAnswer:
+    """What became of a start.
+
+    owner: this person owns the click, for good. With `deferred` it is False because nobody knows yet: SQL could not
+    be asked, the start is kept and will be settled. click: only ever the owner's own (or, deferred, what was found).
+    """
+
+    owner: bool
+    click: Click | None
+    state: Literal["settled", "deferred"]
+    direct: bool = False
+
+
+class Associate:
+    """The use case behind the bot worker, `POST /v1/starts` and `trilha start`."""
+
+    def __init__(
+        self,
+        *,
+        minter: Minter,
+        bots: Bots,
+        unsettled: Unsettled,
+        ledger: Ledger,
+        spool: StartSpool,
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self._minter = minter
+        self._bots = bots
+        self._unsettled = unsettled
+        self._ledger = ledger
+        self._spool = spool
+        self._clock = clock
+        self._observer = observer
+
+    async def start(self, request: StartRequest) -> StartAnswer:
+        """Bind, or keep for later. Raises UnknownBot; InvalidToken before any store is asked; StoreUnavailable when
+        neither SQL nor the spool took the start: the caller tries again.
+        """
+        start = self._start(request)
+        click = await self._unsettled.find_unsettled(start.click.id) if start.click else None
+        try:
+            async with asyncio.timeout(LEDGER_SECONDS):
+                row = await self._ledger.record_start(start, click)
+        except (StoreUnavailable, TimeoutError):
+            return await self._defer(start, click)
+        answer = _answer(start, row)
+        self._observer.start(
+            "direct" if answer.direct else "attributed" if answer.owner else "taken", "settled"
+        )
+        return answer
+
+    def _start(self, request: StartRequest) -> Start:
+        token = self._minter.verify(request.token) if request.token else None
+        bot = self._bots.bot(request.bot)
+        if bot is None:
+            raise UnknownBot("no such bot is registered. Register it with: trilha bot-account add")
+        owner = Owner(bot_id=bot.id, telegram_id=request.telegram_id)
+        now, update = self._clock.now_ms(), request.update_id
+        if token is None:
+            return Start.direct(owner, at_ms=now, update_id=update)
+        return Start.with_token(owner, token, at_ms=now, update_id=update)
+
+    async def _defer(self, start: Start, click: Click | None) -> StartAnswer:
+        await self._spool.put_start(start)
+        self._observer.start("direct" if start.click is None else "unknown", "deferred")
+        return StartAnswer(owner=False, click=click, state="deferred", direct=start.click is None)
+
+
+def _answer(start: Start, row: LedgerRow | None) -> StartAnswer:
+    if row is None:
+        return StartAnswer(owner=False, click=None, state="settled", direct=True)
+    mine = row.owner == start.owner
+    return StartAnswer(owner=mine, click=row.click if mine else None, state="settled")

@@ -1,0 +1,167 @@
+"""The private listener: health, metrics, and /v1 for bots that are not ours. Every /v1 call needs a bearer key."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from bot.associate import Associate, StartAnswer, StartRequest, UnknownBot
+from daemon.api_keys import ApiKeys
+from daemon.inspect import BotName, Inspect, click_json, view_json
+from domain.clock import iso
+from domain.errors import InvalidToken, StoreUnavailable
+
+MAX_BODY = 16 * 1024
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class StartBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/starts`. `token` null or absent: a direct start."""
+
+    bot: str
+    telegram_id: int
+    token: str | None = None
+    update_id: int | None = None
+
+    def __post_init__(self) -> None:
+        """Telegram's ids are positive and fit 52 bits."""
+        if not 0 < self.telegram_id < 2**52 or (
+            self.update_id is not None and not 0 <= self.update_id < 2**63
+        ):
+            raise ValueError("telegram_id or update_id is out of range")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What `/readyz` asks: whether redirects can be answered, and how the stores are."""
+
+    catalog_loaded: Callable[[], bool]
+    tiers: Callable[[], dict[str, str]]
+    ring_waiting: Callable[[], int]
+
+
+class Api:
+    """The handlers of the private listener."""
+
+    def __init__(
+        self,
+        *,
+        associate: Associate,
+        inspect: Inspect,
+        bot_name: BotName,
+        keys: ApiKeys,
+        health: Health,
+        metrics: Callable[[], bytes],
+    ) -> None:
+        self._associate = associate
+        self._inspect = inspect
+        self._bot_name = bot_name
+        self._keys = keys
+        self._health = health
+        self._metrics = metrics
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/healthz", self.healthz),
+                Route("/readyz", self.readyz),
+                Route("/metrics", self.metrics),
+                Route("/v1/starts", self._guarded(self.starts), methods=["POST"]),
+                Route("/v1/clicks/{token}", self._guarded(self.click), methods=["GET"]),
+            ],
+            exception_handlers={404: _not_found, 405: _bad_method, Exception: _failed},
+        )
+
+    async def healthz(self, _request: Request) -> Response:
+        """The process answers."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, _request: Request) -> Response:
+        """200 when redirects can be answered: that takes the catalog, not the stores. The stores are shown."""
+        ready = self._health.catalog_loaded()
+        body = {"ready": ready, "tiers": self._health.tiers(), "ring_waiting": self._health.ring_waiting()}
+        return JSONResponse(body, status_code=200 if ready else 503)
+
+    async def metrics(self, _request: Request) -> Response:
+        """Prometheus' text format."""
+        return Response(self._metrics(), media_type="text/plain; version=0.0.4")
+
+    async def starts(self, request: Request) -> Response:
+        """Redeem a token, or note a direct start."""
+        body = await _body(request)
+        if isinstance(body, Response):
+            return body
+        asked = StartRequest(
+            bot=body.bot, telegram_id=body.telegram_id, token=body.token, update_id=body.update_id
+        )
+        try:
+            answer = await self._associate.start(asked)
+        except InvalidToken:
+            return _error(422, "invalid_token", "the token is not ours, or too old")
+        except UnknownBot as error:
+            return _error(422, "unknown_bot", str(error))
+        except StoreUnavailable:
+            return _error(503, "unavailable", "the start could not be kept; send it again", retry=True)
+        return JSONResponse(start_json(answer))
+
+    async def click(self, request: Request) -> Response:
+        """What is known of one click."""
+        try:
+            view = await self._inspect.click(request.path_params["token"])
+        except InvalidToken:
+            return _error(422, "invalid_token", "the token is not ours, or too old")
+        if view.click is None and not (view.row and view.row.owner):
+            if view.certain:
+                return _error(404, "not_found", "no store has this click")
+            return _error(503, "unavailable", "a store that may have this click cannot be asked", retry=True)
+        return JSONResponse(view_json(view, self._bot_name))
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            if not self._keys.allows(request.headers.get("authorization", "")):
+                return _error(401, "unauthorized", "send the header: Authorization: Bearer KEY")
+            return await handler(request)
+
+        return guarded
+
+
+def start_json(answer: StartAnswer) -> dict[str, Any]:
+    """The object of the API and of `trilha start --json`."""
+    click = answer.click
+    shown = {"id": str(click.id), "clicked_at": iso(click.at_ms), **click_json(click)} if click else None
+    return {"owner": answer.owner, "click": shown, "state": answer.state, "direct": answer.direct}
+
+
+async def _body(request: Request) -> StartBody | Response:
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            return _error(413, "too_large", "the body may have 16 KiB")
+    try:
+        return msgspec.json.decode(raw, type=StartBody)
+    except msgspec.MsgspecError as error:
+        return _error(422, "invalid_body", str(error))
+
+
+def _error(status: int, code: str, detail: str, *, retry: bool = False) -> Response:
+    headers = {"retry-after": "1"} if retry else None
+    return JSONResponse({"error": code, "detail": detail}, status_code=status, headers=headers)
+
+
+async def _not_found(_request: Request, _cause: Exception) -> Response:
+    return _error(404, "not_found", "no such path")
+
+
+async def _bad_method(_request: Request, _cause: Exception) -> Response:
+    return _error(405, "bad_method", "this path takes another method")
+
+
+async def _failed(_request: Request, _cause: Exception) -> Response:
+    return _error(500, "failed", "this failed; the log says why")

@@ -1,0 +1,138 @@
+"""Visit from an ASGI scope. Fields are cropped to stated lengths, never refused, and decoded once."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from daemon.client_ip import ClientIp
+from domain.click import Method, Visit
+from privacy.pseudonymise import MAX_FBCLID
+
+MAX_USER_AGENT = 1024
+MAX_REFERER = 2048
+MAX_LANGUAGE = 64
+MAX_PREFETCH = 32
+MAX_COOKIE = 600
+MAX_VALUE = 500
+MAX_NAME = 40
+MAX_PARAMS = 24
+AD_PARAMS = frozenset({"src", "sck", "xcod", "cid", "code"})
+_WANTED = frozenset(
+    {
+        b"user-agent",
+        b"referer",
+        b"accept-language",
+        b"cookie",
+        b"sec-purpose",
+        b"purpose",
+        b"x-moz",
+        b"x-purpose",
+        b"x-fb-http-engine",
+    }
+)
+
+
+class Capture:
+    """Reads what a click is made of from a request."""
+
+    def __init__(self, client_ip: ClientIp) -> None:
+        self._client_ip = client_ip
+
+    def visit(self, scope: Mapping[str, Any], at_ms: int) -> Visit:
+        """The visit. Whatever was sent, this returns one."""
+        headers: dict[bytes, bytes] = {}
+        forwarded = []
+        for name, value in scope["headers"]:
+            if name in _WANTED:
+                headers.setdefault(name, value)
+            elif name == b"x-forwarded-for":
+                forwarded.append(value)
+        params, fbclid = parse_query(scope["query_string"])
+        cookies = _cookies(headers.get(b"cookie", b""))
+        peer = scope.get("client")
+        method: Method = "HEAD" if scope["method"] == "HEAD" else "GET"
+        return Visit(
+            method=method,
+            at_ms=at_ms,
+            ip=self._client_ip.of(peer[0] if peer else None, forwarded),
+            user_agent=_text(headers.get(b"user-agent", b""))[:MAX_USER_AGENT],
+            fbclid=fbclid,
+            fbc_cookie=cookies.get("_fbc", "")[:MAX_COOKIE],
+            fbp_cookie=cookies.get("_fbp", "")[:MAX_COOKIE],
+            referer=_text(headers.get(b"referer", b""))[:MAX_REFERER],
+            language=_text(headers.get(b"accept-language", b""))[:MAX_LANGUAGE],
+            prefetch=_prefetch(headers.get)[:MAX_PREFETCH],
+            params=params,
+        )
+
+
+def parse_query(query: bytes) -> tuple[dict[str, str], str]:
+    """The ad's parameters in their order, and the fbclid. The first of a repeated name stands.
+
+    A second `?` before a parameter of ours separates like `&`: ad URLs are pasted with one into links that have one.
+    """
+    params: dict[str, str] = {}
+    fbclid = ""
+    for part in _parts(query.decode("latin-1")):
+        name, _, value = part.partition("=")
+        if name == "fbclid":
+            fbclid = fbclid or _decoded(value)[:MAX_FBCLID]
+            continue
+        name = _decoded(name).lower()
+        if _is_ad_param(name) and name not in params and len(params) < MAX_PARAMS:
+            params[name] = _decoded(value)[:MAX_VALUE]
+    return params, fbclid
+
+
+def _parts(query: str) -> list[str]:
+    parts = []
+    for part in query.split("&"):
+        head, mark, tail = part.partition("?")
+        while mark:
+            if _is_ours(tail.partition("=")[0]):
+                parts.append(head)
+                head = ""
+            else:
+                head += mark
+            next_head, mark, tail = tail.partition("?")
+            head += next_head
+        parts.append(head)
+    return parts
+
+
+def _is_ours(name: str) -> bool:
+    return name == "fbclid" or _is_ad_param(_decoded(name).lower())
+
+
+def _is_ad_param(name: str) -> bool:
+    return (name.startswith("utm_") and len(name) <= MAX_NAME) or name in AD_PARAMS
+
+
+def _decoded(text: str) -> str:
+    """Percent-decoded once, as UTF-8 where it is that, else as Latin-1; NUL, which PostgreSQL cannot hold, replaced."""
+    if "%" not in text and "+" not in text and text.isascii():
+        return text.replace("\0", "\ufffd")
+    return _text(unquote_plus(text, encoding="latin-1").encode("latin-1")).replace("\0", "\ufffd")
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _cookies(header: bytes) -> dict[str, str]:
+    if b"_fb" not in header:
+        return {}
+    pairs = (pair.partition("=") for pair in _text(header).split(";"))
+    return {name.strip(): value.strip() for name, _, value in reversed([*pairs])}
+
+
+def _prefetch(header: Callable[[bytes, bytes], bytes]) -> str:
+    """Which sign of a prefetch came with the request, as `header=value`; empty without one."""
+    for name in (b"sec-purpose", b"purpose", b"x-moz", b"x-purpose"):
+        value = header(name, b"").lower()
+        if value.startswith((b"prefetch", b"preview", b"instant")):
+            return _text(name + b"=" + value)
+    return "x-fb-http-engine=liger" if header(b"x-fb-http-engine", b"").lower() == b"liger" else ""

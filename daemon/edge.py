@@ -1,0 +1,60 @@
+"""The edge: uvicorn's protocol with a cap on the bytes before a request's end of headers, and listeners' sockets."""
+
+import socket
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from domain.errors import ConfigError
+from runtime.settings import Bind
+
+MAX_HEAD = 32 * 1024
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
+)
+
+
+class CappedProtocol(HttpToolsProtocol):
+    """Answers 431 and closes once request line and headers exceed 32 KiB; httptools itself has no limit."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head = 0
+        self._in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """Count before parsing; after the headers the body is nobody's concern here."""
+        if self._in_head:
+            self._head += len(data)
+            if self._head > MAX_HEAD:
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """The head was short enough."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next request of this connection starts from zero."""
+        super().on_message_complete()
+        self._head = 0
+        self._in_head = True
+
+
+def listen(bind: Bind, setting: str) -> socket.socket:
+    """A listening socket, or ConfigError that names the setting to change."""
+    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+    server = socket.socket(family)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind((bind.host, bind.port))
+        server.listen(2048)
+    except OSError as error:
+        server.close()
+        msg = f"cannot listen on {bind}: {error.strerror}. Set another address with {setting}"
+        raise ConfigError(msg) from None
+    return server

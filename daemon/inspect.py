@@ -1,0 +1,134 @@
+"""One click as every store sees it: what `GET /v1/clicks/TOKEN` and `trilha click show` say."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.attribution import ClickRef
+from domain.click import Click
+from domain.clock import iso
+from domain.errors import StoreUnavailable
+from domain.ids import uuid7_ms
+from domain.links import Link
+from domain.outcomes import Durability, Found, LedgerRow, Lookup, Unknown
+from domain.ports import Ledger
+from privacy.token import Minter
+
+
+class Locator(Protocol):
+    """Asks every store."""
+
+    async def where(self, click_id: UUID) -> dict[str, Lookup]: ...
+
+
+class Links(Protocol):
+    """Finds a link by the id that a token names."""
+
+    def link_by_id(self, link_id: int) -> Link | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickView:
+    """What is known. `click` None with `certain`: no store has it; without: a store that might could not be asked."""
+
+    ref: ClickRef
+    link: Link | None
+    click: Click | None
+    row: LedgerRow | None
+    durability: Durability
+    visible: bool
+    certain: bool
+
+
+class Inspect:
+    """Looks one click up everywhere."""
+
+    def __init__(
+        self, *, minter: Minter, locator: Locator, ledger: Ledger, links: Links, spool_durability: Durability
+    ) -> None:
+        self._minter = minter
+        self._locator = locator
+        self._ledger = ledger
+        self._links = links
+        self._spool_durability = spool_durability
+
+    async def click(self, token: str) -> ClickView:
+        """The view of a token. Raises InvalidToken before any store is asked."""
+        ref = self._minter.verify(token)
+        where = await self._locator.where(ref.id)
+        row, row_known = await self._row(ref.id)
+        found = [lookup.click for lookup in where.values() if isinstance(lookup, Found)]
+        unknown = [name for name, lookup in where.items() if isinstance(lookup, Unknown) and name != "redis"]
+        return ClickView(
+            ref=ref,
+            link=self._links.link_by_id(ref.link_id),
+            click=found[0] if found else None,
+            row=row,
+            durability=self._durability(where),
+            visible=isinstance(where.get("redis"), Found),
+            certain=row_known and not unknown,
+        )
+
+    def _durability(self, where: dict[str, Lookup]) -> Durability:
+        if isinstance(where["sql"], Found):
+            return Durability.SYNCED
+        return self._spool_durability if isinstance(where["disk"], Found) else Durability.TOKEN_ONLY
+
+    async def _row(self, click_id: UUID) -> tuple[LedgerRow | None, bool]:
+        try:
+            return await self._ledger.row(click_id), True
+        except StoreUnavailable:
+            return None, False
+
+
+def view_json(view: ClickView, bot_name: "BotName") -> dict[str, Any]:
+    """The object of the API and the CLI. Nothing raw is in it."""
+    row, click = view.row, view.click
+    return {
+        "id": str(view.ref.id),
+        "link": view.link.slug if view.link else None,
+        "clicked_at": iso(uuid7_ms(view.ref.id)),
+        **click_json(click),
+        "durability": view.durability.value,
+        "visible": view.visible,
+        "settled": row is not None and row.click is not None,
+        "owner": _owner_json(row, bot_name) if row and row.owner else None,
+    }
+
+
+def click_json(click: Click | None) -> dict[str, Any]:
+    """What a click says of its ad and its visitor's request."""
+    params = dict(click.params) if click else {}
+    return {
+        "utm": {name: value for name, value in params.items() if name.startswith("utm_")},
+        "params": {name: value for name, value in params.items() if not name.startswith("utm_")},
+        "has_fbclid": click is not None and click.fbclid_key is not None,
+        "referer_host": click.referer_host if click else "",
+        "language": click.language if click else "",
+        "geo": None,
+        "agent": None,
+        "class": _class(click),
+    }
+
+
+class BotName(Protocol):
+    """The username of a bot's id, or None."""
+
+    def __call__(self, bot_id: int, /) -> str | None: ...
+
+
+def _class(click: Click | None) -> str:
+    if click is None:
+        return "unknown"
+    if click.method == "HEAD":
+        return "head"
+    return "prefetch" if click.prefetch else "unknown"
+
+
+def _owner_json(row: LedgerRow, bot_name: BotName) -> dict[str, Any]:
+    owner = row.owner
+    return {
+        "bot": bot_name(owner.bot_id) if owner else None,
+        "telegram_id": owner.telegram_id if owner else None,
+        "started_at": iso(row.started_at_ms) if row.started_at_ms is not None else None,
+    }

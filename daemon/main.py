@@ -1,0 +1,191 @@
+"""Front door of `trilha serve`: settings -> stores -> two listeners in one process."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+from backends.build import Stores, lock_spool, open_stores
+from bot.associate import Associate
+from daemon.api import Api, Health
+from daemon.api_keys import ApiKeys
+from daemon.capture import Capture
+from daemon.catalog import REFRESH_SECONDS, CatalogCache
+from daemon.client_ip import ClientIp
+from daemon.edge import CappedProtocol, listen
+from daemon.inspect import Inspect
+from daemon.redirect import Redirect
+from domain.books import MINUTE_MS, ReceiptBook
+from domain.clock import Clock
+from domain.errors import StoreUnavailable
+from domain.ids import ClickIds
+from domain.outcomes import Durability
+from privacy.keyring import Keyring
+from privacy.pseudonymise import Pseudonymiser
+from privacy.seal import Sealer
+from privacy.token import Minter
+from runtime.lifecycle import repeat
+from runtime.logs import get_logger
+from runtime.metrics import Metrics
+from runtime.settings import Settings
+
+SPOOL_NAME = "daemon"
+BOOKS_SECONDS = 1.0
+PROBE_SECONDS = 0.1
+RESCUE_SECONDS = 0.25
+KEYS_SECONDS = 60.0
+BACKLOG_SECONDS = 5.0
+STOP_SECONDS = 10
+KEEP_MINUTES = 120
+_log = get_logger("trilha.serve")
+
+
+class Daemon:
+    """One `trilha serve`: everything it is made of, and what it does beside answering."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._lock = lock_spool(settings, SPOOL_NAME)
+        self._clock = clock
+        self._metrics = Metrics()
+        self._keyring = Keyring(settings.secrets, clock)
+        self._keyring.refresh()
+        self._keys = ApiKeys(settings.api_keys)
+        self.stores: Stores = open_stores(settings, clock, self._metrics, spool=SPOOL_NAME)
+        self._book = ReceiptBook(node=settings.node, boot=self.stores.boot)
+        self.catalog = CatalogCache(self.stores.catalog, settings.catalog_file, clock)
+        minter = Minter(self._keyring, clock, node=settings.node, attribution_days=settings.attribution_days)
+        self.redirect = Redirect(
+            catalog=self.catalog,
+            capture=Capture(ClientIp(settings.trusted_proxies)),
+            minter=minter,
+            pseudonymiser=Pseudonymiser(self._keyring, Sealer(self._keyring)),
+            store=self.stores.chain,
+            book=self._book,
+            ids=ClickIds(),
+            clock=clock,
+            observer=self._metrics,
+            node=settings.node,
+            telegram_host=settings.telegram_host,
+        )
+        self.api = Api(
+            associate=Associate(
+                minter=minter,
+                bots=self.catalog,
+                unsettled=self.stores.chain,
+                ledger=self.stores.ledger,
+                spool=self.stores.disk,
+                clock=clock,
+                observer=self._metrics,
+            ),
+            inspect=Inspect(
+                minter=minter,
+                locator=self.stores.chain,
+                ledger=self.stores.ledger,
+                links=self.catalog,
+                spool_durability=Durability.SYNCED if settings.spool_sync == "full" else Durability.WRITTEN,
+            ),
+            bot_name=self.catalog.bot_name,
+            keys=self._keys,
+            health=Health(
+                catalog_loaded=lambda: self.catalog.loaded,
+                tiers=self.stores.chain.states,
+                ring_waiting=lambda: len(self.stores.ring),
+            ),
+            metrics=self._metrics.render,
+        )
+
+    async def load(self) -> None:
+        """Links from the copy on disk, then from SQL if it answers: a daemon starts with every store down."""
+        self.catalog.load_copy()
+        await self.catalog.refresh()
+
+    def background(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
+        """What goes on beside the requests, so that none of them pays for it."""
+        work = (
+            (self.catalog.refresh, REFRESH_SECONDS),
+            (self.stores.chain.probe, PROBE_SECONDS),
+            (self.stores.chain.rescue, RESCUE_SECONDS),
+            (self._write_books, BOOKS_SECONDS),
+            (self._refresh_keys, KEYS_SECONDS),
+            (self._measure_backlog, BACKLOG_SECONDS),
+        )
+        return [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in work]
+
+    async def close(self) -> None:
+        """Write the books and let go of everything. What is in the spool stays for the worker."""
+        with suppress(StoreUnavailable):
+            await self.stores.chain.rescue()
+        await self._write_books()
+        await self.stores.close()
+        self._lock.release()
+
+    async def _write_books(self) -> None:
+        """Receipts' figures into the spool, or into SQL when the spool is down, or again in a second."""
+        entries = self._book.take()
+        if not entries:
+            return
+        try:
+            await self.stores.disk.put_books(entries)
+        except StoreUnavailable:
+            try:
+                await self.stores.ledger.settle([], [], entries)
+            except StoreUnavailable:
+                self._book.give_back(entries)
+                return
+        self._book.forget_before(self._clock.now_ms() // MINUTE_MS - KEEP_MINUTES)
+
+    async def _refresh_keys(self) -> None:
+        await asyncio.to_thread(self._keyring.refresh)
+        await asyncio.to_thread(self._keys.refresh)
+
+    async def _measure_backlog(self) -> None:
+        with suppress(StoreUnavailable):
+            self._metrics.backlog(*await self.stores.disk.size())
+
+
+async def serve(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    """Answer until `stop`, then finish what is in flight. ConfigError: a taken port or spool, a missing key ring."""
+    public = listen(settings.public_bind, "TRILHA_PUBLIC_BIND")
+    private = listen(settings.private_bind, "TRILHA_PRIVATE_BIND")
+    daemon = Daemon(settings, clock)
+    await daemon.load()
+    background = daemon.background(stop)
+    servers = [
+        (_server(daemon.redirect), public),
+        (_server(daemon.api.app()), private),
+    ]
+    running = [asyncio.create_task(server._serve([at])) for server, at in servers]  # noqa: SLF001  without its signal handlers
+    _log.info("serving", bind=str(settings.public_bind))
+    await _until_stopped(stop, [server for server, _ in servers], running)
+    await asyncio.gather(*background)
+    await daemon.close()
+
+
+async def _until_stopped(
+    stop: asyncio.Event, servers: list[uvicorn.Server], running: list[asyncio.Task[None]]
+) -> None:
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    for server in servers:
+        server.should_exit = True
+    await asyncio.gather(*running)
+
+
+def _server(app: Any) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        http=CappedProtocol,
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        backlog=2048,
+    )
+    return uvicorn.Server(config)

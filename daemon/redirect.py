@@ -1,0 +1,127 @@
+"""The hot path: capture -> token -> seal -> put -> 302. An ASGI callable; no framework and no middleware on it.
+
+Whatever the stores do, a live link gets its 302 (I10). The same answer for everyone: people, crawlers, reviewers.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from daemon.capture import Capture
+from daemon.catalog import CatalogCache
+from domain.books import ReceiptBook
+from domain.click import Ad
+from domain.clock import Clock
+from domain.ids import ClickIds
+from domain.links import Link
+from domain.observations import Observer, RedirectOutcome
+from domain.outcomes import Durability, Receipt
+from domain.ports import ClickStore
+from privacy.pseudonymise import Pseudonymiser
+from privacy.token import Minter, ad_key
+from runtime.logs import get_logger
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+PREFIX = "/go/"
+_log = get_logger("trilha.redirect")
+_LOST = Receipt(durability=Durability.TOKEN_ONLY, visible=False)
+_COMMON = [
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+Answer = tuple[RedirectOutcome, int, list[tuple[bytes, bytes]], bytes]
+_PLAIN: dict[RedirectOutcome, tuple[int, list[tuple[bytes, bytes]], bytes]] = {
+    "unknown_slug": (404, [], "Este link não existe. / There is no such link.\n".encode()),
+    "gone": (410, [], "Este link não está mais ativo. / This link is no longer active.\n".encode()),
+    "not_ready": (503, [(b"retry-after", b"2")], b"Tente de novo em instantes. / Try again in a moment.\n"),
+    "bad_method": (405, [(b"allow", b"GET, HEAD")], b"Only GET and HEAD.\n"),
+    "bad_request": (400, [], b"Exactly one Host header is needed.\n"),
+}
+
+
+class Redirect:
+    """Answers `/go/SLUG` on the public listener, and 404 to everything else."""
+
+    def __init__(
+        self,
+        *,
+        catalog: CatalogCache,
+        capture: Capture,
+        minter: Minter,
+        pseudonymiser: Pseudonymiser,
+        store: ClickStore,
+        book: ReceiptBook,
+        ids: ClickIds,
+        clock: Clock,
+        observer: Observer,
+        node: int,
+        telegram_host: str,
+    ) -> None:
+        self._catalog = catalog
+        self._capture = capture
+        self._minter = minter
+        self._pseudonymiser = pseudonymiser
+        self._store = store
+        self._book = book
+        self._ids = ids
+        self._clock = clock
+        self._observer = observer
+        self._node = node
+        self._telegram = f"https://{telegram_host}/"
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """One request, one answer."""
+        began = self._clock.monotonic()
+        outcome, status, headers, body = await self._answer(scope)
+        self._observer.redirect(outcome, self._clock.monotonic() - began)
+        length = (b"content-length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, *_COMMON, length]})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, scope: Scope) -> Answer:
+        if not scope["path"].startswith(PREFIX):
+            return _plain("unknown_slug")
+        if scope["method"] not in {"GET", "HEAD"}:
+            return _plain("bad_method")
+        if sum(name == b"host" for name, _ in scope["headers"]) != 1:
+            return _plain("bad_request")
+        link = self._catalog.link(scope["path"][len(PREFIX) :])
+        if link is None:
+            return _plain("unknown_slug" if self._catalog.loaded else "not_ready")
+        return await self._follow(scope, link)
+
+    async def _follow(self, scope: Scope, link: Link) -> Answer:
+        if link.bot is not None and link.live:
+            token = await self._track(scope, link)
+            return "redirected", 302, [(b"location", self._deep_link(link.bot.username, token))], b""
+        if link.fallback_url:
+            return "fallback", 302, [(b"location", link.fallback_url.encode("ascii"))], b""
+        return _plain("gone")
+
+    async def _track(self, scope: Scope, link: Link) -> str:
+        """The token of this visit. It is minted before any store is asked, so it exists whatever fails then."""
+        visit = self._capture.visit(scope, self._clock.now_ms())
+        click_id = self._ids.new(visit.at_ms)
+        key = ad_key(Ad.of(visit.params))
+        token = self._minter.mint(click_id, link.id, key)
+        try:
+            click = self._pseudonymiser.click(
+                visit, click_id=click_id, link_id=link.id, node=self._node, ad_key=key
+            )
+            receipt = await self._store.put(click)
+        except Exception as error:  # noqa: BLE001  tracking may never block a redirect; the click is lost here, counted
+            _log.error("a click could not be built", error=type(error).__name__)
+            receipt = _LOST
+        self._book.issued(visit.at_ms, receipt)
+        return token.text
+
+    def _deep_link(self, username: str, token: str) -> bytes:
+        return f"{self._telegram}{username}?start={token}".encode("ascii")
+
+
+def _plain(outcome: RedirectOutcome) -> Answer:
+    status, header, body = _PLAIN[outcome]
+    return outcome, status, [_TEXT, *header], body

@@ -1,0 +1,1 @@
+"""Nouns and promises. Imports nothing of ours, no driver, no framework."""

@@ -1,0 +1,87 @@
+"""Visit and Click: the request as it came, and what may be kept of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from domain.ids import uuid7_ms
+
+Method = Literal["GET", "HEAD"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request as it came, raw address included. Lives in memory, in `daemon/` only; never stored, never logged."""
+
+    method: Method
+    at_ms: int
+    ip: str | None
+    user_agent: str
+    fbclid: str
+    fbc_cookie: str
+    fbp_cookie: str
+    referer: str
+    language: str
+    prefetch: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Names nothing personal, so that a traceback or a log line cannot leak the visitor."""
+        return f"Visit(at_ms={self.at_ms})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Click:
+    """What is kept of a visit. The raw address, agent and Meta identifiers exist only inside `sealed`.
+
+    `params` holds the ad's own parameters (utm_*, src, sck …) as they were sent, in their order.
+    `visitor_key` is keyed by the period `visitor_period` (UTC days since the epoch) and means nothing outside it.
+    """
+
+    id: UUID
+    link_id: int
+    node: int
+    ad_key: bytes
+    method: Method = "GET"
+    params: Mapping[str, str] = field(default_factory=dict)
+    referer_host: str = ""
+    language: str = ""
+    prefetch: str = ""
+    visitor_key: bytes | None = None
+    visitor_period: int | None = None
+    fbclid_key: bytes | None = None
+    sealed: bytes | None = None
+
+    @property
+    def at_ms(self) -> int:
+        """When the visitor clicked, UTC milliseconds: carried by the id itself, so the two cannot differ."""
+        return uuid7_ms(self.id)
+
+    @property
+    def ad(self) -> "Ad":
+        """The ad that the parameters name."""
+        return Ad.of(self.params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ad:
+    """The five names Meta's macros fill in; a link's dictionary maps their digest (the ad key) back to them."""
+
+    source: str = ""
+    campaign: str = ""
+    medium: str = ""
+    content: str = ""
+    term: str = ""
+
+    @classmethod
+    def of(cls, params: Mapping[str, str]) -> "Ad":
+        """The ad named by a click's utm_* parameters."""
+        get = params.get
+        return cls(
+            source=get("utm_source", ""),
+            campaign=get("utm_campaign", ""),
+            medium=get("utm_medium", ""),
+            content=get("utm_content", ""),
+            term=get("utm_term", ""),
+        )

@@ -1,0 +1,100 @@
+"""Link, Bot and Catalog: where an ad leads."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from domain.errors import ConfigError
+
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
+MAX_LINK_ID = 0xFF_FFFF
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bot:
+    """A Telegram bot, by its username without `@`."""
+
+    id: int
+    username: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One `/go/SLUG`. `pixel` is the id of the Meta dataset that its conversions go to, or None."""
+
+    id: int
+    slug: str
+    name: str
+    bot: Bot | None
+    paused: bool = False
+    fallback_url: str | None = None
+    pixel: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """True when a visitor is sent to the bot."""
+        return self.bot is not None and not self.paused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Every link and bot at one moment. `version` grows with each change."""
+
+    version: int
+    links: tuple[Link, ...] = ()
+    bots: tuple[Bot, ...] = ()
+
+    def by_slug(self) -> dict[str, Link]:
+        """Links by slug; slugs are unique over the whole installation (never per owner)."""
+        return {link.slug: link for link in self.links}
+
+    def bot(self, username: str) -> Bot | None:
+        """The bot of that username; Telegram's usernames do not tell case apart."""
+        return _first(bot for bot in self.bots if bot.username.lower() == username.lower().removeprefix("@"))
+
+    def link(self, link_id: int) -> Link | None:
+        """The link of that id."""
+        return _first(link for link in self.links if link.id == link_id)
+
+
+def _first(items: Iterable[T]) -> T | None:
+    return next(iter(items), None)
+
+
+def valid_slug(text: str) -> str:
+    """The slug, or ConfigError: 1-64 letters, digits, `-` and `_`, starting with a letter or digit."""
+    if not _SLUG.fullmatch(text):
+        msg = f"not a slug: {text!r}. Use 1-64 letters, digits, '-' and '_', starting with a letter or digit"
+        raise ConfigError(msg)
+    return text
+
+
+def valid_username(text: str) -> str:
+    """A bot's username without `@`, or ConfigError: 4-32 letters, digits and `_`, starting with a letter."""
+    name = text.removeprefix("@")
+    if not _USERNAME.fullmatch(name):
+        msg = f"not a bot username: {text!r}. Telegram allows 4-32 letters, digits and '_', starting with a letter"
+        raise ConfigError(msg)
+    return name
+
+
+def valid_fallback(text: str) -> str:
+    """An absolute http(s) URL without credentials or control characters, or ConfigError."""
+    parts = urlsplit(text)
+    clean = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
+    if not (clean and parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc):
+        msg = f"not a fallback URL: {text!r}. Give an absolute http:// or https:// URL"
+        raise ConfigError(msg)
+    return text
+
+
+def valid_pixel(text: str) -> str:
+    """The id of a Meta dataset (pixel): 5-20 digits, or ConfigError."""
+    if not re.fullmatch(r"[0-9]{5,20}", text):
+        msg = f"not a Meta pixel id: {text!r}. It is a number of 5 to 20 digits"
+        raise ConfigError(msg)
+    return text

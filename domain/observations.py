@@ -1,0 +1,46 @@
+"""What the product tells its watchers. Metrics implement it; the core knows no metrics library."""
+
+from typing import Literal, Protocol
+
+from domain.outcomes import Receipt
+
+RedirectOutcome = Literal[
+    "redirected", "fallback", "gone", "unknown_slug", "not_ready", "bad_method", "bad_request"
+]
+
+
+class Observer(Protocol):
+    """Hears of what happens. Arguments are counts, labels of closed sets and seconds: never anything personal."""
+
+    def redirect(self, outcome: RedirectOutcome, seconds: float) -> None: ...
+    def receipt(self, receipt: Receipt) -> None: ...
+    def tier(self, tier: str, operation: str, outcome: str) -> None: ...
+    def breaker(self, tier: str, state: str) -> None: ...
+    def ring(self, waiting: int, dropped: int) -> None: ...
+    def backlog(self, records: int, volume: int) -> None: ...
+    def start(self, kind: str, state: str) -> None: ...
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
+        """Ignore."""
+
+    def receipt(self, receipt: Receipt) -> None:
+        """Ignore."""
+
+    def tier(self, tier: str, operation: str, outcome: str) -> None:
+        """Ignore."""
+
+    def breaker(self, tier: str, state: str) -> None:
+        """Ignore."""
+
+    def ring(self, waiting: int, dropped: int) -> None:
+        """Ignore."""
+
+    def backlog(self, records: int, volume: int) -> None:
+        """Ignore."""
+
+    def start(self, kind: str, state: str) -> None:
+        """Ignore."""

@@ -1,0 +1,67 @@
+"""Answers of stores, as values: a store that is down never looks like a store that is empty."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.attribution import Owner
+from domain.click import Click
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The store has the click."""
+
+    click: Click
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The store was asked and does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The store could not be asked: try again. Never to be read as "no click"."""
+
+
+Lookup = Found | Missing | Unknown
+MISSING = Missing()
+UNKNOWN = Unknown()
+
+
+class Durability(StrEnum):
+    """What a click outlives.
+
+    synced: kill -9 of every process, loss of Redis, loss of un-fsynced pages.
+    written: kill -9 of every process and loss of Redis.
+    token_only: nothing but the token in the visitor's hand is promised; never called stored.
+    """
+
+    SYNCED = "synced"
+    WRITTEN = "written"
+    TOKEN_ONLY = "token_only"  # noqa: S105  a label, not a password
+
+    @property
+    def acknowledged(self) -> bool:
+        """True when losing the click afterwards would be a broken promise."""
+        return self is not Durability.TOKEN_ONLY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was promised for a click, given only once it holds (I11). `visible`: Redis has it for a quick look-up."""
+
+    durability: Durability
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """The two facts of one click as the ledger holds them. Either may still be absent."""
+
+    click: Click | None
+    owner: Owner | None
+    started_at_ms: int | None
+    link_id: int
+    ad_key: bytes
+    spooled: bool

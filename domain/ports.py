@@ -1,0 +1,52 @@
+"""What the rest of the product asks of a store. Nobody inherits; mypy proves the fit where things are built."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from domain.attribution import Start
+from domain.books import BookEntry
+from domain.click import Click
+from domain.links import Catalog
+from domain.outcomes import LedgerRow, Lookup, Receipt
+
+
+class ClickStore(Protocol):
+    """Keeps clicks by id. Leaves and the FallbackChain share it; every one passes `tests/contracts/`.
+
+    `put` returns its Receipt once it holds, and not before (I11). Putting a click again changes nothing (I7). A leaf
+    raises StoreUnavailable or RecordRejected; the chain raises nothing and says `token_only` instead.
+    `find` raises nothing: a store that cannot be asked says Unknown.
+    `discard` makes a click unfindable here; discarding an absent click is no error.
+    """
+
+    async def put(self, click: Click) -> Receipt: ...
+    async def find(self, click_id: UUID) -> Lookup: ...
+    async def discard(self, click_id: UUID) -> None: ...
+
+
+class StartSpool(Protocol):
+    """Keeps a start that the ledger cannot take now; it is settled later."""
+
+    async def put_start(self, start: Start) -> None: ...
+
+
+class Ledger(Protocol):
+    """The one authority on who owns a click. Raises StoreUnavailable; a retry after that gives the same answer.
+
+    `record_start` writes the start, and with it the click when the caller has found it elsewhere; the row it returns
+    says who owns the click. It returns None for a direct start. `settle` writes many facts in one transaction.
+    """
+
+    async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None: ...
+    async def row(self, click_id: UUID) -> LedgerRow | None: ...
+    async def settle(
+        self, clicks: Sequence[Click], starts: Sequence[Start], books: Sequence[BookEntry]
+    ) -> None: ...
+
+
+class CatalogSource(Protocol):
+    """Where links and bots are edited. Raises StoreUnavailable."""
+
+    async def version(self) -> int: ...
+    async def load(self) -> Catalog: ...

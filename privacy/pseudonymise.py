@@ -1,0 +1,95 @@
+"""Visit becomes Click: the raw address ends here."""
+
+import hmac
+import re
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from domain.click import Click, Visit
+from privacy.keyring import PERIOD_MS, Keyring
+from privacy.seal import Original, Sealer
+
+VISITOR_KEY_BYTES = 16
+FBCLID_KEY_BYTES = 16
+MAX_FBCLID = 512
+_FBCLID = re.compile(r"[A-Za-z0-9_-]+")
+_IPV6_NETWORK_BYTES = 8
+
+
+class Pseudonymiser:
+    """Builds what may be kept of a visit."""
+
+    def __init__(self, keyring: Keyring, sealer: Sealer) -> None:
+        self._keyring = keyring
+        self._sealer = sealer
+
+    def click(self, visit: Visit, *, click_id: UUID, link_id: int, node: int, ad_key: bytes) -> Click:
+        """The click of a visit: keyed pseudonyms in the open, the original sealed under the key of its day."""
+        period = visit.at_ms // PERIOD_MS
+        visitor = self.visitor_key(visit.ip, period)
+        return Click(
+            id=click_id,
+            link_id=link_id,
+            node=node,
+            ad_key=ad_key,
+            method=visit.method,
+            params=visit.params,
+            referer_host=_host(visit.referer),
+            language=visit.language,
+            prefetch=visit.prefetch,
+            visitor_key=visitor,
+            visitor_period=None if visitor is None else period,
+            fbclid_key=self.fbclid_key(visit.fbclid),
+            sealed=self._sealer.seal(_original(visit), click_id, period),
+        )
+
+    def visitor_key(self, ip: str | None, period: int) -> bytes | None:
+        """16 bytes of HMAC-SHA-256 over the address (IPv6: its /64) under the key of that day; None without either."""
+        keys = self._keyring.period_keys(period)
+        if ip is None or keys is None:
+            return None
+        address = ip_address(ip)
+        raw = address.packed[:_IPV6_NETWORK_BYTES] if isinstance(address, IPv6Address) else address.packed
+        return hmac.digest(keys.visitor, raw, "sha256")[:VISITOR_KEY_BYTES]
+
+    def fbclid_key(self, fbclid: str) -> bytes | None:
+        """16 bytes of HMAC-SHA-256 over the whole fbclid under the lasting look-up key; None without one."""
+        if not fbclid:
+            return None
+        return hmac.digest(self._keyring.lookup_key(), fbclid.encode(), "sha256")[:FBCLID_KEY_BYTES]
+
+
+def fbc(fbclid: str, cookie: str, at_ms: int) -> str:
+    """Meta's click id parameter: `fb.1.<ms of the click>.<fbclid>`, made once and never rebuilt.
+
+    The visitor's own `_fbc` cookie wins when it carries the same fbclid, or when the click has none. An fbclid that
+    was cropped, or holds characters Meta does not use, gives no fbc rather than a false one.
+    """
+    if cookie.startswith("fb.") and (not fbclid or cookie.endswith("." + fbclid)):
+        return cookie
+    if not fbclid or len(fbclid) >= MAX_FBCLID:
+        return ""
+    if fbclid.startswith("fb."):
+        return fbclid
+    return f"fb.1.{at_ms}.{fbclid}" if _FBCLID.fullmatch(fbclid) else ""
+
+
+def _original(visit: Visit) -> Original:
+    return Original(
+        ip=visit.ip or "",
+        user_agent=visit.user_agent,
+        fbclid=visit.fbclid,
+        fbc=fbc(visit.fbclid, visit.fbc_cookie, visit.at_ms),
+        fbp=visit.fbp_cookie,
+        referer=visit.referer,
+    )
+
+
+def _host(referer: str) -> str:
+    if not referer:
+        return ""
+    try:
+        return (urlsplit(referer).hostname or "")[:255]
+    except ValueError:
+        return ""

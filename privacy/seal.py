@@ -1,0 +1,78 @@
+"""Sealed: what only Meta's Conversions API needs, under the key of its day (AES-256-GCM).
+
+byte 0       format (1)
+bytes 1-4    period, UTC days since the epoch
+bytes 5-16   nonce
+the rest     ciphertext and tag; the click id is authenticated with it, so a blob cannot move to another click
+"""
+
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from domain.ids import random_nonce
+from privacy.keyring import Keyring
+
+_FORMAT = 1
+_HEAD = 5
+_NONCE = 12
+
+
+class Original(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The raw data of a visit, as it came. Exists outside memory only sealed."""
+
+    ip: str = ""
+    user_agent: str = ""
+    fbclid: str = ""
+    fbc: str = ""
+    fbp: str = ""
+    referer: str = ""
+
+    def __repr__(self) -> str:
+        """Names nothing."""
+        return "Original(…)"
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Original).decode
+
+
+class Sealer:
+    """Seals and opens originals."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._ciphers: tuple[int, bytes, AESGCM] | None = None
+
+    def seal(self, original: Original, click_id: UUID, period: int) -> bytes | None:
+        """The blob, or None when the ring has no key for that period: then nothing raw is kept at all."""
+        cipher = self._cipher(period)
+        if cipher is None:
+            return None
+        nonce = random_nonce()
+        head = bytes((_FORMAT,)) + period.to_bytes(4, "big")
+        return head + nonce + cipher.encrypt(nonce, _encode(original), head + click_id.bytes)
+
+    def open(self, blob: bytes, click_id: UUID) -> Original | None:
+        """The original, or None: its key is destroyed, or the blob is not this click's."""
+        if len(blob) < _HEAD + _NONCE or blob[0] != _FORMAT:
+            return None
+        head, nonce, body = blob[:_HEAD], blob[_HEAD : _HEAD + _NONCE], blob[_HEAD + _NONCE :]
+        cipher = self._cipher(int.from_bytes(head[1:], "big"))
+        if cipher is None:
+            return None
+        try:
+            return _decode(cipher.decrypt(nonce, body, head + click_id.bytes))
+        except (InvalidTag, msgspec.MsgspecError):
+            return None
+
+    def _cipher(self, period: int) -> AESGCM | None:
+        keys = self._keyring.period_keys(period)
+        if keys is None:
+            return None
+        held = self._ciphers
+        if held is None or held[0] != period or held[1] is not keys.seal:
+            held = self._ciphers = (period, keys.seal, AESGCM(keys.seal))
+        return held[2]

@@ -1,0 +1,1 @@
+"""What every process needs to start: settings, logs, metrics, an orderly end."""

@@ -1,0 +1,36 @@
+"""An orderly end: signals, and work that repeats until then."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from runtime.logs import get_logger
+
+_log = get_logger("trilha.lifecycle")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set. A second signal changes nothing: the end is already under way."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def repeat(work: Callable[[], Awaitable[object]], seconds: float, stop: asyncio.Event) -> None:
+    """Do `work` every `seconds` until `stop`. A failure is logged and does not end the repetition."""
+    while not stop.is_set():
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  background work goes on whatever happened once
+            _log.warning("background work failed", work=work.__qualname__, error=str(error))
+        await sleep_until(stop, seconds)
+
+
+async def sleep_until(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but no longer than until `stop`."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

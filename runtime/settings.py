@@ -1,0 +1,191 @@
+"""Settings: the only reader of the environment.
+
+From the environment (prefix `TRILHA_`) or from the TOML file that `TRILHA_CONFIG` names; the environment wins, and a
+name that nobody knows is an error. Every setting is described in docs/reference/settings.md; a test holds the two equal.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator
+
+from domain.errors import ConfigError
+
+PREFIX = "TRILHA_"
+
+
+class Bind(BaseModel):
+    """Where a listener listens."""
+
+    model_config = ConfigDict(frozen=True)
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+    def __str__(self) -> str:
+        """As it was written: `host:port`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Lower-case names; `TRILHA_ACK` sets `ack`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home_dir: Path = Field(Path("var"), description="Folder of everything that has no place of its own")
+    public_bind: Bind = Field(Bind(host="127.0.0.1", port=8080), description="Listener of the redirects")
+    private_bind: Bind = Field(
+        Bind(host="127.0.0.1", port=8081), description="Listener of the API, health and metrics; never public"
+    )
+    redis_url: str | None = Field(
+        None, description="redis://, rediss:// or unix:// URL; empty: without Redis"
+    )
+    sql_url: str | None = Field(
+        None, description="sqlite+aiosqlite:// or postgresql+asyncpg:// URL; default: HOME_DIR/trilha.db"
+    )
+    spool_dir: Path | None = Field(None, description="Folder of the disk spools; default: HOME_DIR/spool")
+    spool_quota: ByteSize = Field(
+        ByteSize(2 * 1024**3), description="Size at which new clicks are no longer spooled, such as 512MiB"
+    )
+    spool_sync: Literal["full", "normal"] = Field(
+        "full", description="full: fsync before the answer (synced); normal: without (written)"
+    )
+    secret_file: Path | None = Field(
+        None, description="The key ring, 0600; default: HOME_DIR/secrets/keyring.json"
+    )
+    api_key_file: Path | None = Field(
+        None, description="Hashes of the API keys, 0600; default: HOME_DIR/secrets/api-keys"
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (),
+        description="Networks of your own proxies, comma-separated CIDRs: only they may name the visitor's address",
+    )
+    ack: Literal["durable", "chain"] = Field(
+        "durable",
+        description="durable: spool and Redis at once; chain: the first that accepts, promising less",
+    )
+    deadline_ms: int = Field(
+        50, ge=5, le=5000, description="Milliseconds within which a click is stored or let go"
+    )
+    click_ttl: int = Field(180, ge=1, le=86400, description="Seconds a click stays visible in Redis")
+    attribution_days: int = Field(28, ge=1, le=400, description="Days a token may be redeemed")
+    ring_size: int = Field(50_000, ge=0, description="Clicks kept in memory while no store takes them")
+    settle_batch: int = Field(500, ge=1, le=5000, description="Records settled in one SQL transaction")
+    node: int = Field(0, ge=0, le=65535, description="Number of this daemon, in every token and in the books")
+    timezone: str = Field("America/Sao_Paulo", description="The operator's time zone, for what people read")
+    telegram_host: Literal["t.me", "telegram.me", "telegram.dog"] = Field(
+        "t.me", description="Host of the deep links; change it where t.me is blocked"
+    )
+    public_url: str | None = Field(
+        None, description="What ad URLs begin with, such as https://go.example.com; default: PUBLIC_BIND"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
+
+    @field_validator("public_bind", "private_bind", mode="before")
+    @classmethod
+    def _bind(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        host, colon, port = value.rpartition(":")
+        if not colon or not port.isdigit():
+            raise ValueError("write it as host:port")
+        return {"host": host.strip("[]"), "port": int(port)}
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, list):
+            # Strict: 10.0.0.1/8 has host bits set and is more likely a slip than an intention.
+            return tuple(ip_network(item, strict=True) if isinstance(item, str) else item for item in value)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("not a time zone, such as America/Sao_Paulo") from None
+        return value
+
+    @field_validator(
+        "redis_url", "sql_url", "public_url", "spool_dir", "secret_file", "api_key_file", mode="before"
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def sql(self) -> str:
+        """The SQL URL in force."""
+        return self.sql_url or f"sqlite+aiosqlite:///{(self.home_dir / 'trilha.db').absolute()}"
+
+    @property
+    def spools(self) -> Path:
+        """The folder of the spools in force."""
+        return self.spool_dir or self.home_dir / "spool"
+
+    @property
+    def secrets(self) -> Path:
+        """The key ring in force."""
+        return self.secret_file or self.home_dir / "secrets" / "keyring.json"
+
+    @property
+    def api_keys(self) -> Path:
+        """The API key file in force."""
+        return self.api_key_file or self.home_dir / "secrets" / "api-keys"
+
+    @property
+    def catalog_file(self) -> Path:
+        """The copy of links and bots that a daemon starts from when SQL is down."""
+        return self.home_dir / "cache" / "catalog.json"
+
+    @property
+    def base_url(self) -> str:
+        """What ad URLs begin with."""
+        return (self.public_url or f"http://{self.public_bind}").rstrip("/")
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force, or ConfigError that names each mistake without showing its value."""
+    env = os.environ if environ is None else environ
+    given = {
+        name.removeprefix(PREFIX).lower(): value for name, value in env.items() if name.startswith(PREFIX)
+    }
+    values = _from_file(given.pop("config", "")) | given
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_mistake(item) for item in error.errors(include_input=False))) from None
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment of a process that we start: ours, with some settings changed."""
+    return dict(os.environ) | {PREFIX + name.upper(): value for name, value in changes.items()}
+
+
+def program_path(variable: str) -> str | None:
+    """A program that the environment names, such as VALKEY_BIN."""
+    return os.environ.get(variable) or None
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        return {name.lower(): value for name, value in tomllib.loads(Path(path).read_text()).items()}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"TRILHA_CONFIG: {path} cannot be read: {error}") from None
+
+
+def _mistake(error: Any) -> str:
+    name = PREFIX + str(error["loc"][0]).upper()
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a setting. See docs/reference/settings.md"
+    return f"{name}: {error['msg']}"

@@ -1,0 +1,50 @@
+"""Fixtures every test may ask for. The servers are real, start once, and are asked for by need: no test is skipped."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import PostgresServer, ValkeyServer
+
+_databases = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """The session's Valkey. A test that kills its server makes one of its own."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The session's PostgreSQL. A test that kills its server makes one of its own."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey: ValkeyServer) -> str:
+    """An empty Valkey."""
+    valkey.start()
+    valkey.flush()
+    return valkey.url
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A database of PostgreSQL with nothing in it, for this test alone."""
+    postgres.start()
+    name = f"trilha_{next(_databases)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'trilha.db'}"
