@@ -52,14 +52,24 @@ class Stores:
         await self.engine.dispose()
 
 
-def open_stores(settings: Settings, clock: Clock, observer: Observer, *, spool: str) -> Stores:
-    """The stores of a process that writes the spool of that name. Connects to nothing yet."""
+def open_stores(
+    settings: Settings, clock: Clock, observer: Observer, *, spool: str, beside: bool = False
+) -> Stores:
+    """The stores of a process that writes the spool of that name. Connects to nothing yet.
+
+    `beside`: it runs beside the daemon, and looks into the daemon's spool too.
+    """
     boot = random_uuid().hex[:12]
     settings.home_dir.mkdir(parents=True, exist_ok=True)
     engine = make_engine(settings.sql, patience=REQUEST_PATIENCE)
     redis = RedisStore(settings.redis_url, ttl_ms=settings.click_ttl * 1000) if settings.redis_url else None
     synced = settings.spool_sync == "full"
-    disk = DiskStore(lambda: open_spool(settings, settings.spools / spool, boot), synced=synced)
+    own = settings.spools / spool
+    disk = DiskStore(
+        lambda: open_spool(settings, own, boot),
+        synced=synced,
+        siblings=lambda: _open_spools(settings, except_for=own) if beside else [],
+    )
     ledger = SqlLedger(engine)
     catalog = SqlCatalog(engine, clock)
 
@@ -97,7 +107,11 @@ def open_spool(settings: Settings, folder: Path, boot: str = "") -> Spool:
 
 def open_all_spools(settings: Settings) -> list[Spool]:
     """Every writer's spool on this machine, for the settling worker and for the operator's hands."""
-    return [open_spool(settings, folder) for folder in spools_under(settings.spools)]
+    return _open_spools(settings, except_for=None)
+
+
+def _open_spools(settings: Settings, *, except_for: Path | None) -> list[Spool]:
+    return [open_spool(settings, folder) for folder in spools_under(settings.spools) if folder != except_for]
 
 
 def lock_spool(settings: Settings, name: str) -> SpoolLock:

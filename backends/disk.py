@@ -22,13 +22,17 @@ class DiskStore:
     """Acknowledges after COMMIT: with fsync that is `synced`, without it `written`.
 
     The spool is opened by its thread at first use and, if that fails, at each use until it succeeds: a daemon starts
-    with its disk broken.
+    with its disk broken. `siblings` are other writers' spools on this machine, looked into by `find` alone.
     """
 
-    def __init__(self, open_spool: Callable[[], Spool], *, synced: bool) -> None:
+    def __init__(
+        self, open_spool: Callable[[], Spool], *, synced: bool, siblings: Callable[[], list[Spool]] = list
+    ) -> None:
         durability = Durability.SYNCED if synced else Durability.WRITTEN
         self._receipt = Receipt(durability=durability, visible=False)
         self._open_spool = open_spool
+        self._open_siblings = siblings
+        self._siblings: list[Spool] | None = None
         self._spool: Spool | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._records: Batcher[tuple[Fact, bytes]] = Batcher(self._write)
@@ -49,7 +53,7 @@ class DiskStore:
     async def find(self, click_id: UUID) -> Lookup:
         """Found while the click waits to be settled, Missing afterwards."""
         try:
-            raw = await self._in_thread(lambda spool: spool.get("c" + click_id.hex))
+            raw = await self._in_thread(lambda spool: self._look(spool, "c" + click_id.hex))
             return MISSING if raw is None else Found(decode_click(raw))
         except (RecordRejected, ValueError):
             return MISSING
@@ -72,8 +76,13 @@ class DiskStore:
         """Finish what was submitted; what is in the spool stays."""
         await self._records.close()
         if self._spool is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._spool.close)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close_spools)
         self._thread.shutdown()
+
+    def _close_spools(self) -> None:
+        for spool in (self._spool, *(self._siblings or ())):
+            if spool is not None:
+                spool.close()
 
     async def _submit(self, fact: Fact) -> None:
         # A record at fault is refused by `encode`, alone, before it can fail the batch of others.
@@ -84,6 +93,11 @@ class DiskStore:
 
     async def _in_thread(self, call: Callable[[Spool], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._call, call)
+
+    def _look(self, own: Spool, key: str) -> bytes | None:
+        if self._siblings is None:
+            self._siblings = self._open_siblings()
+        return next((raw for spool in (own, *self._siblings) if (raw := spool.get(key)) is not None), None)
 
     def _call(self, call: Callable[[Spool], T]) -> T:
         if self._spool is None:

@@ -1,0 +1,1 @@
+"""The operator's hands: one file per group of commands."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.codec import decode
-from backends.spool import Entry, Spool
+from backends.spool import Spool
 from backends.sql.engine import errors_translated
 from backends.sql.schema import accounting, clicks
 from domain.books import FIGURES, MINUTE_MS, BookEntry
@@ -60,66 +60,81 @@ class Books:
         return not self.faults
 
 
-async def read_books(engine: AsyncEngine, spools: Iterable[Spool], *, since_ms: int) -> Books:
-    """The books since that time, rounded down to the minute. Raises StoreUnavailable.
+async def read_books(engine: AsyncEngine, spools: Iterable[Spool], *, since_ms: int, until_ms: int) -> Books:
+    """The books of clicks from `since_ms` to before `until_ms`, both rounded down to the minute. StoreUnavailable.
 
     Spools are read before SQL: a record that is settled in between is then seen in both, and counted once.
     """
-    minute = since_ms // MINUTE_MS
-    waiting_clicks: set[UUID] = set()
-    waiting_books: dict[tuple[int, str, int], BookEntry] = {}
+    stretch = _Stretch(since_ms // MINUTE_MS, until_ms // MINUTE_MS)
     for spool in spools:
-        _read_spool(spool, minute, waiting_clicks, waiting_books)
+        stretch.read_spool(spool)
     with errors_translated():
         async with engine.connect() as connection:
-            for row in (
-                await connection.execute(select(accounting).where(accounting.c.minute >= minute))
-            ).all():
-                _add(waiting_books, BookEntry(**row._mapping))  # noqa: SLF001  the documented way to a row's names
-            counted = select(
-                func.count().filter(clicks.c.spooled),
-                func.count().filter(~clicks.c.spooled & clicks.c.clicked_at.is_not(None)),
-                func.count(clicks.c.owner_telegram_id),
-                func.count(clicks.c.erased_at),
-            ).where(clicks.c.id >= first_uuid7(minute * MINUTE_MS))
-            in_sql, direct, started, erased = (await connection.execute(counted)).one()
-            settled = 0
-            ordered = sorted(waiting_clicks)
-            for at in range(0, len(ordered), _CHUNK):
-                both = select(func.count()).where(
-                    clicks.c.id.in_(ordered[at : at + _CHUNK]), clicks.c.spooled
-                )
-                settled += (await connection.execute(both)).scalar_one()
-    totals = {name: sum(getattr(entry, name) for entry in waiting_books.values()) for name in FIGURES}
+            await stretch.read_accounting(connection)
+            in_sql, direct, started, erased = await stretch.count_clicks(connection)
+            both = await stretch.count_settled(connection)
     return Books(
-        **totals,
+        **{name: sum(getattr(entry, name) for entry in stretch.entries.values()) for name in FIGURES},
         in_sql=in_sql,
-        in_spools=len(waiting_clicks) - settled,
+        in_spools=len(stretch.waiting) - both,
         direct=direct,
         started=started,
         erased=erased,
     )
 
 
-def _read_spool(
-    spool: Spool, minute: int, waiting: set[UUID], books: dict[tuple[int, str, int], BookEntry]
-) -> None:
-    oldest = first_uuid7(minute * MINUTE_MS)
-    waiting.update(click for key in spool.keys("c") if (click := UUID(key[1:])) >= oldest)
-    for key in (*spool.keys("b"), *spool.keys("r")):
-        entry = _book_entry(Entry(key, spool.get(key)))
-        if entry is not None and entry.minute >= minute:
-            _add(books, entry)
+class _Stretch:
+    """Minutes `since` to before `until`, and what was found in them."""
+
+    def __init__(self, since: int, until: int) -> None:
+        self._since = since
+        self._until = until
+        self._first = first_uuid7(since * MINUTE_MS)
+        self._end = first_uuid7(until * MINUTE_MS)
+        self.waiting: set[UUID] = set()
+        self.entries: dict[tuple[int, str, int], BookEntry] = {}
+
+    def read_spool(self, spool: Spool) -> None:
+        ids = (UUID(key[1:]) for key in spool.keys("c"))
+        self.waiting.update(click for click in ids if self._first <= click < self._end)
+        for key in (*spool.keys("b"), *spool.keys("r")):
+            entry = _book_entry(spool.get(key))
+            if entry is not None and self._since <= entry.minute < self._until:
+                self._add(entry)
+
+    async def read_accounting(self, connection: AsyncConnection) -> None:
+        minute = accounting.c.minute
+        wanted = select(accounting).where(minute >= self._since, minute < self._until)
+        for row in (await connection.execute(wanted)).mappings():
+            self._add(BookEntry(**row))
+
+    async def count_clicks(self, connection: AsyncConnection) -> tuple[int, int, int, int]:
+        counts = select(
+            func.count().filter(clicks.c.spooled),
+            func.count().filter(~clicks.c.spooled & clicks.c.clicked_at.is_not(None)),
+            func.count(clicks.c.owner_telegram_id),
+            func.count(clicks.c.erased_at),
+        ).where(clicks.c.id >= self._first, clicks.c.id < self._end)
+        in_sql, direct, started, erased = (await connection.execute(counts)).one()
+        return in_sql, direct, started, erased
+
+    async def count_settled(self, connection: AsyncConnection) -> int:
+        """How many of those that wait in a spool are in SQL already."""
+        settled = 0
+        ordered = sorted(self.waiting)
+        for at in range(0, len(ordered), _CHUNK):
+            wanted = clicks.c.id.in_(ordered[at : at + _CHUNK]) & clicks.c.spooled
+            settled += (await connection.execute(select(func.count()).where(wanted))).scalar_one()
+        return settled
+
+    def _add(self, entry: BookEntry) -> None:
+        key = (entry.node, entry.boot, entry.minute)
+        self.entries[key] = self.entries[key].merge(entry) if key in self.entries else entry
 
 
-def _book_entry(entry: Entry) -> BookEntry | None:
+def _book_entry(raw: bytes | None) -> BookEntry | None:
     try:
-        record = decode(entry.raw or b"")
+        record = decode(raw or b"")
     except RecordRejected:
         return None
     return record if isinstance(record, BookEntry) else None
-
-
-def _add(books: dict[tuple[int, str, int], BookEntry], entry: BookEntry) -> None:
-    key = (entry.node, entry.boot, entry.minute)
-    books[key] = books[key].merge(entry) if key in books else entry

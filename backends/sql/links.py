@@ -48,6 +48,12 @@ class SqlCatalog:
                 found = tuple(_link(row, by_id) for row in await _all(connection, links))
         return Catalog(version=version, links=found, bots=tuple(by_id.values()))
 
+    async def link(self, slug: str) -> Link:
+        """One link, or ConfigError."""
+        with errors_translated():
+            async with self._engine.connect() as connection:
+                return await _one_link(connection, slug)
+
     async def ad(self, link_id: int, ad_key: bytes) -> Ad | None:
         """What a token's ad key stands for, if a click of that ad was ever settled."""
         with errors_translated():

@@ -1,0 +1,189 @@
+"""trilha click, start, accounting: one click, one start, all the books."""
+
+import sys
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from backends.build import Stores, open_all_spools
+from backends.sql.books import Books, read_books
+from backends.sql.engine import make_engine
+from bot.associate import Associate, StartAnswer, StartRequest
+from cli.common import CLOCK, PATIENCE, Json, run, settings, show, stores_of
+from daemon.api import start_json
+from daemon.catalog import CatalogCache
+from daemon.inspect import Inspect, view_json
+from domain.books import MINUTE_MS
+from domain.clock import iso
+from domain.errors import ConfigError
+from domain.observations import Silent
+from domain.outcomes import Durability
+from privacy.keyring import Keyring
+from privacy.token import Minter
+from runtime.settings import Settings
+
+click = typer.Typer(help="Single clicks.", no_args_is_help=True)
+Token = Annotated[str, typer.Argument(help="The token of the deep link; `-` reads it from standard input.")]
+ATTEMPTS = 3
+OPEN_MS = 10_000
+
+
+@click.command("show")
+def show_click(token: Token, as_json: Json = False) -> None:
+    """Everything that is known of one click, and which stores have it."""
+    given = settings()
+
+    async def look() -> tuple[dict[str, Any], bool, bool]:
+        async with stores_of(given) as stores:
+            catalog = await _catalog(stores, given)
+            inspect = Inspect(
+                minter=_minter(given),
+                locator=stores.chain,
+                ledger=stores.ledger,
+                links=catalog,
+                spool_durability=Durability.SYNCED if given.spool_sync == "full" else Durability.WRITTEN,
+            )
+            view = await inspect.click(_read(token))
+            known = view.click is not None or (view.row is not None and view.row.owner is not None)
+            ad = await stores.catalog.ad(view.ref.link_id, view.ref.ad_key) if view.click is None else None
+            shown = view_json(view, catalog.bot_name)
+            return shown | ({"ad": asdict(ad)} if ad else {}), known, view.certain
+
+    shown, known, certain = run(look())
+    text = "\n".join(f"{name:14} {value if value is not None else '-'}" for name, value in shown.items())
+    if not known:
+        text += "\n\n" + (
+            "No store has this click: this is all that its token says."
+            if certain
+            else "A store cannot be asked now."
+        )
+    show(shown, as_json=as_json, text=text)
+    if not known:
+        sys.exit(1 if certain else 3)
+
+
+def start(
+    token: Token,
+    telegram_id: Annotated[
+        int, typer.Option("--telegram-id", help="The person's numeric Telegram id.", min=1)
+    ],
+    bot: Annotated[
+        str | None, typer.Option("--bot", help="The bot that was started; default: the link's.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Redeem a token, as if that person had pressed START. The same code as the bot worker's."""
+    given = settings()
+
+    async def redeem() -> StartAnswer:
+        async with stores_of(given) as stores:
+            catalog = await _catalog(stores, given)
+            minter = _minter(given)
+            text = _read(token)
+            name = bot or _bot_of(catalog, minter, text)
+            associate = Associate(
+                minter=minter,
+                bots=catalog,
+                unsettled=stores.chain,
+                ledger=stores.ledger,
+                spool=stores.disk,
+                clock=CLOCK,
+                observer=Silent(),
+            )
+            return await associate.start(StartRequest(bot=name, telegram_id=telegram_id, token=text))
+
+    answer = run(redeem())
+    show(start_json(answer), as_json=as_json, text=_start_text(answer))
+
+
+def accounting(
+    since: Annotated[str, typer.Option("--since", help="How far back: 90m, 24h, 7d.")] = "24h",
+    as_json: Json = False,
+) -> None:
+    """The books: what was promised, and where it is. Exits 1 when they do not balance."""
+    given = settings()
+    books, until = run(_books(given, _duration_ms(since)))
+    values = asdict(books) | {"until": until, "balanced": books.balanced, "faults": books.faults}
+    show(values, as_json=as_json, text=_books_text(books, until))
+    if not books.balanced:
+        sys.exit(1)
+
+
+async def _books(given: Settings, back_ms: int) -> tuple[Books, str]:
+    """Up to now if the books stand still; else up to the last minute that nothing is added to any more."""
+    engine = make_engine(given.sql, patience=PATIENCE)
+    spools = open_all_spools(given)
+    now = CLOCK.now_ms()
+    try:
+        for _ in range(ATTEMPTS):
+            now = CLOCK.now_ms()
+            books = await read_books(engine, spools, since_ms=now - back_ms, until_ms=now + MINUTE_MS)
+            if books.balanced:
+                return books, iso(now)
+        until = (now - OPEN_MS) // MINUTE_MS * MINUTE_MS
+        return await read_books(engine, spools, since_ms=now - back_ms, until_ms=until), iso(until)
+    finally:
+        for spool in spools:
+            spool.close()
+        await engine.dispose()
+
+
+async def _catalog(stores: Stores, given: Settings) -> CatalogCache:
+    catalog = CatalogCache(stores.catalog, given.catalog_file, CLOCK)
+    catalog.load_copy()
+    await catalog.refresh()
+    return catalog
+
+
+def _minter(given: Settings) -> Minter:
+    return Minter(
+        Keyring(given.secrets, CLOCK), CLOCK, node=given.node, attribution_days=given.attribution_days
+    )
+
+
+def _read(text: str) -> str:
+    return sys.stdin.readline().strip() if text == "-" else text
+
+
+def _bot_of(catalog: CatalogCache, minter: Minter, token: str) -> str:
+    link = catalog.link_by_id(minter.verify(token).link_id)
+    if link is None or link.bot is None:
+        raise ConfigError("the token's link has no bot; name one with --bot")
+    return link.bot.username
+
+
+def _start_text(answer: StartAnswer) -> str:
+    if answer.state == "deferred":
+        return "kept for later: SQL cannot be asked now. The start settles by itself when it can"
+    if not answer.owner:
+        return "this click belongs to somebody else"
+    if answer.click is None:
+        return "bound; the click itself has not arrived yet"
+    return f"bound to the click of {iso(answer.click.at_ms)}"
+
+
+def _duration_ms(text: str) -> int:
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    if not text[:-1].isdigit() or text[-1:] not in units:
+        raise ConfigError(f"not a duration: {text!r}. Write 90m, 24h or 7d")
+    return int(timedelta(**{units[text[-1]]: int(text[:-1])}).total_seconds() * 1000)
+
+
+def _books_text(books: Books, until: str) -> str:
+    lines = [
+        f"issued        {books.issued:>10}   tokens given out, up to {until}",
+        f"  synced      {books.synced:>10}   on the disk before the answer",
+        f"  written     {books.written:>10}   handed to the disk before the answer",
+        f"  token_only  {books.token_only:>10}   only the token was promised",
+        f"spooled       {books.spooled:>10}   click records taken into spools",
+        f"  in SQL      {books.in_sql:>10}   settled",
+        f"  in spools   {books.in_spools:>10}   waiting to be settled",
+        f"direct        {books.direct:>10}   taken by SQL at the redirect itself",
+        f"started       {books.started:>10}   clicks with an owner",
+        f"erased        {books.erased:>10}",
+        "",
+        "The books balance." if books.balanced else "THE BOOKS DO NOT BALANCE",
+    ]
+    return "\n".join(lines + [f"  {fault}" for fault in books.faults])

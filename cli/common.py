@@ -1,0 +1,76 @@
+"""What every command needs: settings, output as text or JSON, coroutines run to their end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from backends.build import Stores, open_stores
+from backends.sql.engine import make_engine
+from backends.sql.links import SqlCatalog
+from domain.clock import SystemClock
+from domain.observations import Silent
+from runtime.settings import Settings, load_settings
+
+T = TypeVar("T")
+HANDS = "hands"
+CLOCK = SystemClock()
+PATIENCE = 5.0
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+console = Console(highlight=False)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end."""
+    return asyncio.run(work)
+
+
+def show(value: Any, *, as_json: bool, text: str) -> None:
+    """The value as JSON, or the text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False) if as_json else text)
+
+
+def show_table(headings: list[str], rows: list[list[str]], *, empty: str) -> None:
+    """A table; a sentence instead of an empty one."""
+    if not rows:
+        print(empty)
+        return
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+@asynccontextmanager
+async def catalog_of(settings: Settings) -> AsyncIterator[SqlCatalog]:
+    """The catalog in SQL."""
+    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(settings.sql, patience=PATIENCE)
+    try:
+        yield SqlCatalog(engine, CLOCK)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def stores_of(settings: Settings) -> AsyncIterator[Stores]:
+    """All stores, as a process beside the daemon: its own spool for starts, and the daemon's to look into."""
+    stores = open_stores(settings, CLOCK, Silent(), spool=HANDS, beside=True)
+    try:
+        yield stores
+    finally:
+        await stores.close()
+
+
+def settings() -> Settings:
+    """The settings in force. Beside a `trilha up` without a Redis of its own, that is the embedded Valkey's."""
+    given = load_settings()
+    embedded = given.home_dir.absolute() / "run" / "valkey.sock"
+    if given.redis_url or not embedded.is_socket():
+        return given
+    return given.model_copy(update={"redis_url": f"unix://{embedded}"})

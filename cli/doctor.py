@@ -1,0 +1,155 @@
+"""trilha doctor: is everything as it must be, and how to mend what is not."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+import daemon
+from backends.build import open_all_spools
+from backends.redis import RedisStore
+from backends.spool import private_folder
+from backends.sql.engine import make_engine
+from backends.sql.migrate import current, newest
+from backends.sql.schema import metadata
+from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
+from daemon.api_keys import ApiKeys
+from domain.errors import TrilhaError
+from privacy.keyring import Keyring
+from runtime.settings import Settings
+
+Verdict = Literal["ok", "warning", "failed"]
+SECONDS = 5.0
+_STYLE = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+
+
+Check = Callable[[Settings], Awaitable[Finding]]
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check settings, keys and every store, and say how to mend each. Exits 1 when something has failed."""
+    given = settings()
+    findings = run(_all(given))
+    if as_json:
+        show([asdict(finding) for finding in findings], as_json=True, text="")
+    else:
+        _print(findings)
+    if any(finding.verdict == "failed" for finding in findings):
+        sys.exit(1)
+
+
+async def _all(given: Settings) -> list[Finding]:
+    return [await _checked(check, given) for check in _CHECKS]
+
+
+async def _checked(check: Check, given: Settings) -> Finding:
+    name = check.__name__.removeprefix("_").replace("_", " ")
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await check(given)
+    except TrilhaError as error:
+        return Finding(name, "failed", str(error))
+    except TimeoutError:
+        return Finding(name, "failed", f"no answer in {SECONDS:.0f} s")
+
+
+OURS = Path(__file__).resolve().parents[1]
+DAEMON = Path(daemon.__file__ or "").resolve().parents[1]
+
+
+async def _program(_given: Settings) -> Finding:
+    if DAEMON != OURS:
+        return Finding(
+            "program", "failed", f"the package `daemon` comes from {DAEMON}: give Trilha its own environment"
+        )
+    return Finding("program", "ok", f"Python {sys.version.split()[0]}")
+
+
+async def _key_ring(given: Settings) -> Finding:
+    ring = Keyring(given.secrets, CLOCK).describe()
+    return Finding(
+        "key ring", "ok", f"MAC keys {ring['mac_key_ids']}, today's period {ring['current_period']}"
+    )
+
+
+async def _api_keys(given: Settings) -> Finding:
+    ApiKeys(given.api_keys)
+    if not given.api_keys.exists():
+        return Finding("api keys", "warning", "no API key yet. Make one: trilha keys api NAME")
+    return Finding("api keys", "ok", str(given.api_keys))
+
+
+async def _sql(given: Settings) -> Finding:
+    given.home_dir.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(given.sql, patience=PATIENCE)
+    try:
+        version = await current(engine)
+    finally:
+        await engine.dispose()
+    if version != newest():
+        return Finding(
+            "sql", "failed", f"the schema is at {version or 'nothing'}. Mend it with: trilha migrate"
+        )
+    return Finding("sql", "ok", f"{engine.dialect.name}, schema {version}, {len(metadata.tables)} tables")
+
+
+async def _redis(given: Settings) -> Finding:
+    if not given.redis_url:
+        return Finding("redis", "warning", "not configured: clicks are durable, but look-ups are slower")
+    store = RedisStore(given.redis_url, ttl_ms=1000)
+    try:
+        await store.probe()
+    finally:
+        await store.close()
+    return Finding("redis", "ok", "takes writes")
+
+
+async def _spool(given: Settings) -> Finding:
+    private_folder(given.spools)
+    spools = open_all_spools(given)
+    waiting, volume = sum(len(spool) for spool in spools), sum(spool.volume() for spool in spools)
+    for spool in spools:
+        spool.close()
+    aside = len([*given.spools.glob("*/aside/*.bin")])
+    detail = f"{waiting} records wait, {volume / 1024**2:.1f} MiB of {given.spool_quota / 1024**2:.0f} MiB"
+    if aside:
+        return Finding(
+            "spool", "warning", f"{detail}; {aside} records were set aside in {given.spools}/*/aside"
+        )
+    if volume > given.spool_quota * 0.8:
+        return Finding("spool", "warning", f"{detail}: nearly full. Is `trilha work` running?")
+    return Finding("spool", "ok", detail)
+
+
+async def _links(given: Settings) -> Finding:
+    async with catalog_of(given) as catalog:
+        found = await catalog.load()
+    live = sum(link.live for link in found.links)
+    if not live:
+        return Finding("links", "warning", "no live link. Make one: trilha link add SLUG --bot BOT")
+    return Finding("links", "ok", f"{live} live of {len(found.links)}, {len(found.bots)} bots")
+
+
+_CHECKS: tuple[Check, ...] = (_program, _key_ring, _api_keys, _sql, _redis, _spool, _links)
+
+
+def _print(findings: list[Finding]) -> None:
+    table = Table("check", "", "", box=None, pad_edge=False, header_style="bold")
+    for finding in findings:
+        style = _STYLE[finding.verdict]
+        table.add_row(finding.check, f"[{style}]{finding.verdict}[/{style}]", finding.detail)
+    Console(highlight=False).print(table)

@@ -1,0 +1,53 @@
+"""The `trilha` command."""
+
+import sys
+
+import typer
+
+from cli import clicks, doctor, keys, links, processes, up
+from domain.errors import InvalidToken, StoreError, TrilhaError
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+EXIT_STORE = 3
+
+app = typer.Typer(
+    name="trilha",
+    help="Click tracking for ads that lead into Telegram bots. Loses nothing when its stores fail, and can prove it.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 a store cannot be reached.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(up.up)
+app.command()(processes.serve)
+app.command()(processes.work)
+app.command()(processes.migrate)
+app.command()(doctor.doctor)
+app.command()(clicks.start)
+app.command()(clicks.accounting)
+app.add_typer(links.links, name="link")
+app.add_typer(links.bots, name="bot-account")
+app.add_typer(clicks.click, name="click")
+app.add_typer(keys.keys, name="keys")
+
+
+def run() -> None:
+    """Entry of the console script: our own errors become a sentence and an exit code."""
+    try:
+        app()
+    except InvalidToken as error:
+        _fail(f"the token is refused ({error.reason})", EXIT_FAILED)
+    except StoreError as error:
+        _fail(str(error), EXIT_STORE)
+    except TrilhaError as error:
+        _fail(str(error), EXIT_CONFIG)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"trilha: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()

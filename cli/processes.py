@@ -1,0 +1,56 @@
+"""The long-running commands, and the migration that comes before them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from backends.sql.engine import make_engine
+from backends.sql.migrate import migrate as run_migrations
+from cli.common import CLOCK, PATIENCE, Json, run, settings, show
+from daemon.main import serve as serve_until
+from daemon.worker import work as work_until
+from domain.clock import Clock
+from privacy.redact import redact_event
+from runtime.lifecycle import stop_on_signals
+from runtime.logs import set_up_logs
+from runtime.settings import Settings, load_settings
+
+Process = Callable[[Settings, Clock, asyncio.Event], Awaitable[None]]
+
+
+def serve() -> None:
+    """Answer clicks: the public redirect listener and the private listener (API, health, metrics)."""
+    _run_until_stopped(serve_until)
+
+
+def work() -> None:
+    """Settle what the redirects left in the spools into SQL, and provision keys ahead."""
+    _run_until_stopped(work_until)
+
+
+def migrate(as_json: Json = False) -> None:
+    """Bring the SQL schema to the version that this Trilha needs. Safe to repeat."""
+    before, after = run(migrate_with(settings()))
+    text = f"the schema is at {after}" + ("" if before == after else f" (was {before or 'empty'})")
+    show({"before": before, "after": after}, as_json=as_json, text=text)
+
+
+async def migrate_with(given: Settings) -> tuple[str | None, str]:
+    """Migrate the database of these settings."""
+    given.home_dir.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(given.sql, patience=PATIENCE)
+    try:
+        return await run_migrations(engine)
+    finally:
+        await engine.dispose()
+
+
+def _run_until_stopped(process: Process) -> None:
+    given = load_settings()
+    set_up_logs(given.log_level, redact_event)
+
+    async def run_it() -> None:
+        await process(given, CLOCK, stop_on_signals())
+
+    uvloop.run(run_it())
