@@ -22,9 +22,10 @@ from domain.ids import jitter, random_uuid
 from domain.observations import Observer
 from runtime.settings import Settings
 
-REDIS_SECONDS = 0.015
-SPOOL_SECONDS = 0.015
-SQL_SECONDS = 0.02
+# Of the deadline: the spool and Redis at once, then SQL if the spool has failed. Of 50 ms that is 15, 15 and 20.
+REDIS_SHARE = 0.3
+SPOOL_SHARE = 0.3
+SQL_SHARE = 0.4
 REQUEST_PATIENCE = 1.0
 WORKER_PATIENCE = 10.0
 
@@ -73,19 +74,18 @@ def open_stores(
     ledger = SqlLedger(engine)
     catalog = SqlCatalog(engine, clock)
 
-    def tier(name: str, store: TierStore, patience: float) -> Tier:
-        breaker = Breaker(Policy(), jitter)
-        return Tier(
-            name=name, store=store, breaker=breaker, patience=patience, clock=clock, observer=observer
-        )
+    budget = settings.deadline_ms / 1000
+
+    def tier(name: str, store: TierStore, share: float) -> Tier:
+        breaker, patience = Breaker(Policy(), jitter), budget * share
+        return Tier(name=name, store=store, breaker=breaker, patience=patience, clock=clock, observer=observer)
 
     ring = Ring(settings.ring_size, observer)
     tiers = Tiers(
-        redis=tier("redis", redis, REDIS_SECONDS) if redis else None,
-        disk=tier("disk", disk, SPOOL_SECONDS),
-        sql=tier("sql", ledger, SQL_SECONDS),
+        redis=tier("redis", redis, REDIS_SHARE) if redis else None,
+        disk=tier("disk", disk, SPOOL_SHARE),
+        sql=tier("sql", ledger, SQL_SHARE),
     )
-    budget = settings.deadline_ms / 1000
     chain = FallbackChain(tiers, ring, ack=settings.ack, budget=budget, clock=clock, observer=observer)
     return Stores(
         boot=boot,
