@@ -1,5 +1,6 @@
 """From settings to stores: the one place where stores are chosen and put together."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ from runtime.settings import Settings
 REDIS_SHARE = 0.3
 SPOOL_SHARE = 0.3
 SQL_SHARE = 0.4
-REQUEST_PATIENCE = 1.0
+CLOSE_SECONDS = 5.0
+REQUEST_PATIENCE = 2.0
 WORKER_PATIENCE = 10.0
 
 
@@ -45,8 +47,9 @@ class Stores:
 
     async def close(self) -> None:
         """Spool what the ring holds, finish what was submitted, close everything."""
-        with suppress(StoreUnavailable):
-            await self.chain.rescue()
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.chain.rescue()
         await self.disk.close()
         if self.redis is not None:
             await self.redis.close()
@@ -78,7 +81,9 @@ def open_stores(
 
     def tier(name: str, store: TierStore, share: float) -> Tier:
         breaker, patience = Breaker(Policy(), jitter), budget * share
-        return Tier(name=name, store=store, breaker=breaker, patience=patience, clock=clock, observer=observer)
+        return Tier(
+            name=name, store=store, breaker=breaker, patience=patience, clock=clock, observer=observer
+        )
 
     ring = Ring(settings.ring_size, observer)
     tiers = Tiers(

@@ -22,6 +22,7 @@ from domain.observations import Observer
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt, Unknown
 
 Ack = Literal["durable", "chain"]
+RESCUE_BATCH = 500
 _NOTHING = Receipt(durability=Durability.TOKEN_ONLY, visible=False)
 FIND_SECONDS = {"redis": 0.25, "disk": 1.0, "sql": 2.0}
 
@@ -109,16 +110,25 @@ class FallbackChain:
 
     async def rescue(self) -> None:
         """Spool what waits in the ring. Called in the background, again and again."""
-        tiers = self._tiers
-        while (click := self._ring.oldest()) is not None:
-            deadline = self._clock.monotonic() + FIND_SECONDS["disk"]
-            try:
-                kept = await tiers.disk.put(click, deadline) or await tiers.sql.put(click, deadline)
-            except RecordRejected:
-                kept = _NOTHING
-            if kept is None:
+        while waiting := self._ring.oldest(RESCUE_BATCH):
+            kept = await asyncio.gather(*(self._rescue_one(click) for click in waiting))
+            if not any(kept):
                 break
+
+    async def _rescue_one(self, click: Click) -> bool:
+        """True when the click need not wait any longer. No visitor waits for it, so the spool may take its time."""
+        try:
+            await self._tiers.disk.store.put(click)
+        except RecordRejected:
+            kept = True
+        except StoreError:
+            deadline = self._clock.monotonic() + FIND_SECONDS["sql"]
+            kept = await self._tiers.sql.put(click, deadline) is not None
+        else:
+            kept = True
+        if kept:
             self._ring.remove(click.id)
+        return kept
 
     async def probe(self) -> None:
         """Let each tier whose breaker is open try whether it works again. Called in the background."""

@@ -63,7 +63,10 @@ _decode = msgspec.msgpack.Decoder(_Click | _Start | _Books).decode
 
 def encode(record: Record) -> bytes:
     """Bytes of a record; RecordRejected above 32,000 bytes (diskcache would keep more outside its journal)."""
-    raw = FORMAT + _encode(_to_wire(record))
+    try:
+        raw = FORMAT + _encode(_to_wire(record))
+    except (ValueError, OverflowError):
+        raise RecordRejected("the record cannot be encoded") from None
     if len(raw) > MAX_RECORD:
         raise RecordRejected("the record is too large")
     return raw

@@ -16,6 +16,7 @@ from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt
 
 T = TypeVar("T")
+MOST_LATE = 100_000
 
 
 class DiskStore:
@@ -35,20 +36,31 @@ class DiskStore:
         self._siblings: list[Spool] | None = None
         self._spool: Spool | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
+        self._late: dict[UUID, asyncio.Future[None]] = {}
         self._records: Batcher[tuple[Fact, bytes]] = Batcher(self._write)
 
     async def put(self, click: Click) -> Receipt:
-        """Returns after the COMMIT of the click's own batch."""
-        await self._submit(click)
+        """Returns after the COMMIT of the click's own batch.
+
+        A put whose caller gave up may still be written. A second put of that click waits for the first one, so that
+        no click is taken, and counted, twice.
+        """
+        late = self._late.pop(click.id, None)
+        written = late if late is not None and not _failed(late) else self._submit(click)
+        try:
+            await asyncio.shield(written)
+        except asyncio.CancelledError:
+            self._remember(click.id, written)
+            raise
         return self._receipt
 
     async def put_start(self, start: Start) -> None:
         """Keep a start until the ledger takes it; as durable as a click."""
-        await self._submit(start)
+        await asyncio.shield(self._submit(start))
 
     async def put_books(self, entries: Sequence[BookEntry]) -> None:
         """Keep receipts' figures until the ledger takes them."""
-        await asyncio.gather(*(self._submit(entry) for entry in entries))
+        await asyncio.gather(*(asyncio.shield(self._submit(entry)) for entry in entries))
 
     async def find(self, click_id: UUID) -> Lookup:
         """Found while the click waits to be settled, Missing afterwards."""
@@ -84,9 +96,14 @@ class DiskStore:
             if spool is not None:
                 spool.close()
 
-    async def _submit(self, fact: Fact) -> None:
+    def _submit(self, fact: Fact) -> asyncio.Future[None]:
         # A record at fault is refused by `encode`, alone, before it can fail the batch of others.
-        await asyncio.shield(self._records.submit((fact, encode(fact))))
+        return self._records.submit((fact, encode(fact)))
+
+    def _remember(self, click_id: UUID, written: asyncio.Future[None]) -> None:
+        if len(self._late) >= MOST_LATE:
+            del self._late[next(iter(self._late))]
+        self._late[click_id] = written
 
     async def _write(self, records: Sequence[tuple[Fact, bytes]]) -> None:
         await self._in_thread(lambda spool: spool.append(records))
@@ -106,3 +123,7 @@ class DiskStore:
             except ConfigError as error:
                 raise StoreUnavailable(str(error)) from error
         return call(self._spool)
+
+
+def _failed(written: asyncio.Future[None]) -> bool:
+    return written.done() and written.exception() is not None

@@ -1,5 +1,6 @@
 """Ring: a bounded waiting room, in memory, for clicks that no store could take."""
 
+from itertools import islice
 from uuid import UUID
 
 from domain.click import Click
@@ -16,19 +17,19 @@ class Ring:
 
     def add(self, click: Click) -> None:
         """Let a click wait."""
-        dropped = len(self._clicks) >= self._limit
+        self._clicks[click.id] = click
+        dropped = len(self._clicks) > self._limit
         if dropped:
             del self._clicks[next(iter(self._clicks))]
-        self._clicks[click.id] = click
         self._observer.ring(len(self._clicks), int(dropped))
 
     def get(self, click_id: UUID) -> Click | None:
         """The click, while it waits."""
         return self._clicks.get(click_id)
 
-    def oldest(self) -> Click | None:
-        """The click that has waited longest."""
-        return next(iter(self._clicks.values()), None)
+    def oldest(self, limit: int) -> list[Click]:
+        """Up to `limit` clicks, those that have waited longest."""
+        return list(islice(self._clicks.values(), limit))
 
     def remove(self, click_id: UUID) -> None:
         """The click is kept elsewhere now."""

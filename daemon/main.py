@@ -99,6 +99,9 @@ class Daemon:
         """Links from the copy on disk, then from SQL if it answers: a daemon starts with every store down."""
         self.catalog.load_copy()
         await self.catalog.refresh()
+        # Opening a spool takes longer than a redirect may: not at the first click's expense.
+        with suppress(StoreUnavailable):
+            await self.stores.disk.probe()
 
     def background(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         """What goes on beside the requests, so that none of them pays for it."""
@@ -114,8 +117,6 @@ class Daemon:
 
     async def close(self) -> None:
         """Write the books and let go of everything. What is in the spool stays for the worker."""
-        with suppress(StoreUnavailable):
-            await self.stores.chain.rescue()
         await self._write_books()
         await self.stores.close()
         self._lock.release()

@@ -66,7 +66,10 @@ def _advice(error: DBAPIError) -> str:
 
 
 def _sqlite(url: str, patience: float) -> AsyncEngine:
-    engine = create_async_engine(url, connect_args={"timeout": patience}, pool_size=4, max_overflow=0)
+    # One connection: SQLite has one writer, and waiting in our own queue is fair where its lock is not.
+    engine = create_async_engine(
+        url, connect_args={"timeout": patience}, pool_size=1, max_overflow=0, pool_timeout=patience
+    )
     event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
     return engine
 

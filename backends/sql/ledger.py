@@ -125,6 +125,7 @@ class SqlLedger:
         values |= _owner_values(start)
         statement = self._put_facts.returning(*clicks.c)
         row = _ledger_row((await connection.execute(statement, values)).one())
+        await self._remember_ads(connection, [click] if click is not None else [])
         await self._complete(connection, [start.click.id])
         await self._note(connection, start, "attributed" if row.owner == start.owner else "taken")
         return row
