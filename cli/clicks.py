@@ -11,7 +11,7 @@ from backends.build import Stores, open_all_spools
 from backends.sql.books import Books, read_books
 from backends.sql.engine import make_engine
 from bot.associate import Associate, StartAnswer, StartRequest
-from cli.common import CLOCK, PATIENCE, Json, run, settings, show, stores_of
+from cli.common import CLOCK, PATIENCE, Json, local_time, run, settings, show, stores_of
 from daemon.api import start_json
 from daemon.catalog import CatalogCache
 from daemon.inspect import Inspect, view_json
@@ -95,7 +95,7 @@ def start(
             return await associate.start(StartRequest(bot=name, telegram_id=telegram_id, token=text))
 
     answer = run(redeem())
-    show(start_json(answer), as_json=as_json, text=_start_text(answer))
+    show(start_json(answer), as_json=as_json, text=_start_text(answer, given))
 
 
 def accounting(
@@ -105,13 +105,13 @@ def accounting(
     """The books: what was promised, and where it is. Exits 1 when they do not balance."""
     given = settings()
     books, until = run(_books(given, _duration_ms(since)))
-    values = asdict(books) | {"until": until, "balanced": books.balanced, "faults": books.faults}
-    show(values, as_json=as_json, text=_books_text(books, until))
+    values = asdict(books) | {"until": iso(until), "balanced": books.balanced, "faults": books.faults}
+    show(values, as_json=as_json, text=_books_text(books, local_time(until, given)))
     if not books.balanced:
         sys.exit(1)
 
 
-async def _books(given: Settings, back_ms: int) -> tuple[Books, str]:
+async def _books(given: Settings, back_ms: int) -> tuple[Books, int]:
     """Up to now if the books stand still; else up to the last minute that nothing is added to any more."""
     engine = make_engine(given.sql, patience=PATIENCE)
     spools = open_all_spools(given)
@@ -121,9 +121,9 @@ async def _books(given: Settings, back_ms: int) -> tuple[Books, str]:
             now = CLOCK.now_ms()
             books = await read_books(engine, spools, since_ms=now - back_ms, until_ms=now + MINUTE_MS)
             if books.balanced:
-                return books, iso(now)
+                return books, now
         until = (now - OPEN_MS) // MINUTE_MS * MINUTE_MS
-        return await read_books(engine, spools, since_ms=now - back_ms, until_ms=until), iso(until)
+        return await read_books(engine, spools, since_ms=now - back_ms, until_ms=until), until
     finally:
         for spool in spools:
             spool.close()
@@ -154,14 +154,14 @@ def _bot_of(catalog: CatalogCache, minter: Minter, token: str) -> str:
     return link.bot.username
 
 
-def _start_text(answer: StartAnswer) -> str:
+def _start_text(answer: StartAnswer, given: Settings) -> str:
     if answer.state == "deferred":
         return "kept for later: SQL cannot be asked now. The start settles by itself when it can"
     if not answer.owner:
         return "this click belongs to somebody else"
     if answer.click is None:
         return "bound; the click itself has not arrived yet"
-    return f"bound to the click of {iso(answer.click.at_ms)}"
+    return f"bound to the click of {local_time(answer.click.at_ms, given)}"
 
 
 def _duration_ms(text: str) -> int:

@@ -4,7 +4,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -44,6 +46,11 @@ def show_table(headings: list[str], rows: list[list[str]], *, empty: str) -> Non
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def local_time(at_ms: int, given: Settings) -> str:
+    """A time as the operator's clock shows it, with the name of its zone."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, ZoneInfo(given.timezone)):%Y-%m-%d %H:%M:%S} ({given.timezone})"
 
 
 @asynccontextmanager

@@ -41,6 +41,7 @@ class Health:
     """What `/readyz` asks: whether redirects can be answered, and how the stores are."""
 
     catalog_loaded: Callable[[], bool]
+    catalog_checked_ms: Callable[[], int | None]
     tiers: Callable[[], dict[str, str]]
     ring_waiting: Callable[[], int]
 
@@ -85,7 +86,13 @@ class Api:
     async def readyz(self, _request: Request) -> Response:
         """200 when redirects can be answered: that takes the catalog, not the stores. The stores are shown."""
         ready = self._health.catalog_loaded()
-        body = {"ready": ready, "tiers": self._health.tiers(), "ring_waiting": self._health.ring_waiting()}
+        checked = self._health.catalog_checked_ms()
+        body = {
+            "ready": ready,
+            "catalog_checked_at": iso(checked) if checked is not None else None,
+            "tiers": self._health.tiers(),
+            "ring_waiting": self._health.ring_waiting(),
+        }
         return JSONResponse(body, status_code=200 if ready else 503)
 
     async def metrics(self, _request: Request) -> Response:

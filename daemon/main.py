@@ -89,6 +89,7 @@ class Daemon:
             keys=self._keys,
             health=Health(
                 catalog_loaded=lambda: self.catalog.loaded,
+                catalog_checked_ms=lambda: self.catalog.checked_ms,
                 tiers=self.stores.chain.states,
                 ring_waiting=lambda: len(self.stores.ring),
             ),
