@@ -188,8 +188,17 @@ class Spool:
                     _nobody_sets.wait(poll)
                     continue
                 yield
+                self._commit(held)
                 return
         raise StoreUnavailable("the spool is locked by another process")
+
+    def _commit(self, held: ExitStack) -> None:
+        """Leave the transaction. diskcache does not roll back a COMMIT that failed: that connection is never used again."""
+        try:
+            held.close()
+        except sqlite3.Error:
+            self._cache.close()
+            raise
 
     def _keep(self, fact: Fact, raw: bytes, counted: dict[int, int]) -> None:
         """Write one record; a new click is counted in its minute."""
