@@ -35,6 +35,7 @@ TRIM_POLL, TRIM_TRIES = 0.004, 500
 TRIM_CHUNK = 32
 TRIM_PAUSE = 0.004
 _nobody_sets = Event()
+FOREIGN = "!"
 Fact = Click | Start | BookEntry
 
 
@@ -48,10 +49,8 @@ class RawDisk(Disk):  # type: ignore[misc]
         return key, True
 
     def get(self, key: Any, raw: Any) -> str:
-        """The key as it is; never unpickled."""
-        if not raw or not isinstance(key, str):
-            raise ValueError("not a key of ours")
-        return key
+        """The key as it is; a planted one is never unpickled, and `_keys` passes over it."""
+        return key if raw and isinstance(key, str) else FOREIGN
 
     def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, None, Any]:  # noqa: ARG002
         """The bytes, in the row itself, whatever their length."""
@@ -209,7 +208,7 @@ class Spool:
             counted[minute] = counted.get(minute, self._spooled.get(minute, 0)) + 1
 
     def _keys(self) -> Iterator[str]:
-        return iter(self._cache.iterkeys(reverse=True))
+        return (key for key in self._cache.iterkeys(reverse=True) if key != FOREIGN)
 
     def _fetch(self, key: str) -> bytes | None:
         try:

@@ -12,9 +12,11 @@ from domain.clock import Clock
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.observations import Observer
 from domain.outcomes import UNKNOWN, Lookup, Receipt, Unknown
+from runtime.logs import get_logger
 
 T = TypeVar("T")
 PROBE_SECONDS = 2.0
+_log = get_logger("trilha.tier")
 
 
 class TierStore(Protocol):
@@ -96,6 +98,10 @@ class Tier:
         except asyncio.CancelledError:
             self.breaker.released(ticket, self.clock.monotonic())
             raise
+        except Exception as error:  # noqa: BLE001  a store's surprise is its failure, and must not stop a redirect
+            _log.error("a store failed in a way it should not", tier=self.name, error=type(error).__name__)
+            self._failed(ticket, operation, refused=False)
+            return None
         self.breaker.succeeded(ticket, self.clock.monotonic())
         self.observer.tier(self.name, operation, "ok")
         return answer

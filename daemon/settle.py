@@ -16,7 +16,7 @@ from backends.spool import Entry, Spool
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
-from domain.errors import RecordRejected
+from domain.errors import ConfigError, RecordRejected
 from domain.ports import Ledger
 from runtime.logs import get_logger
 
@@ -88,7 +88,14 @@ class Settler:
     def _find_spools(self) -> None:
         for folder in self._folders():
             if folder not in self._spools:
-                self._spools[folder] = self._open(folder)
+                self._open_one(folder)
+
+    def _open_one(self, folder: Path) -> None:
+        """A folder that is not as it must be holds up itself, not the other spools."""
+        try:
+            self._spools[folder] = self._open(folder)
+        except ConfigError as error:
+            _log.error("a spool is left out", reason=str(error))
 
     async def _settle(self, spool: Spool) -> int:
         batch = await self._in_thread(lambda: _sort_out(spool.newest(self._batch)))

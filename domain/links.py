@@ -11,6 +11,7 @@ from domain.errors import ConfigError
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
 MAX_LINK_ID = 0xFF_FFFF
+MAX_URL = 2000
 T = TypeVar("T")
 
 
@@ -84,12 +85,19 @@ def valid_username(text: str) -> str:
 
 def valid_fallback(text: str) -> str:
     """An absolute http(s) URL without credentials or control characters, or ConfigError."""
-    parts = urlsplit(text)
     clean = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
-    if not (clean and parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc):
+    if not (clean and len(text) <= MAX_URL and _is_web(text)):
         msg = f"not a fallback URL: {text!r}. Give an absolute http:// or https:// URL"
         raise ConfigError(msg)
     return text
+
+
+def _is_web(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def valid_pixel(text: str) -> str:

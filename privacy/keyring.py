@@ -76,9 +76,10 @@ class Keyring:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+        # Before the file is read: a change in between is then seen by the next refresh.
+        self._stamp = _stamp(path)
         self._keys = _read(path)
         self._lookup_key = _derive(self._keys.master, b"fbclid look-up")
-        self._stamp = _stamp(path)
 
     @classmethod
     def create(cls, path: Path, clock: Clock) -> "Keyring":
@@ -110,8 +111,9 @@ class Keyring:
 
     def refresh(self) -> None:
         """Take over what other processes wrote, and provision keys ahead. Called in the background, not by requests."""
-        if _stamp(self._path) != self._stamp:
-            self._take(_read(self._path))
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self._keys, self._stamp = _read(self._path), stamp
         if self.period_keys(current_period(self._clock) + 1) is None:
             self._change(lambda keys: keys.provisioned(current_period(self._clock)))
 
@@ -133,11 +135,7 @@ class Keyring:
         with _locked(self._path):
             keys = change(_read(self._path))
             _write(self._path, keys)
-            self._take(keys)
-
-    def _take(self, keys: Keys) -> None:
-        self._keys = keys
-        self._stamp = _stamp(self._path)
+            self._keys, self._stamp = keys, _stamp(self._path)
 
 
 def current_period(clock: Clock) -> int:
@@ -211,7 +209,7 @@ def _from_json(data: Any) -> Keys:
         raise ValueError
     mac = {int(i): _bytes(k) for i, k in data["mac"]["keys"].items()}
     current = data["mac"]["current"]
-    if current not in mac:
+    if current not in mac or not all(0 <= number < 16 for number in mac):
         raise KeyError
     periods = {
         int(number): PeriodKeys(seal=_bytes(pair["seal"]), visitor=_bytes(pair["visitor"]))

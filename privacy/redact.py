@@ -6,11 +6,9 @@ from typing import Any
 
 _PATTERNS = (
     (re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{62}(?![A-Za-z0-9_-])"), "[token]"),
-    (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?!:\d)"), "[ip]"),
-    (
-        re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){2,7}[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{1,4})*(?![\w:])"),
-        "[ip]",
-    ),
+    (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b"), "[ip]"),
+    # Takes a clock time such as 12:34:56 for an address too: rather that than a visitor in a log.
+    (re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,8}[0-9A-Fa-f]{0,4}(?![\w:])"), "[ip]"),
     (re.compile(r"(?i)\bMozilla/\d[^\"']*"), "[user agent]"),
     (re.compile(r"(?i)\bfbclid=[^&\s\"']+"), "fbclid=[redacted]"),
     (re.compile(r"(?i)\bbearer\s+\S+"), "Bearer [redacted]"),

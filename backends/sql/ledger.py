@@ -2,7 +2,8 @@
 
 Every writer brings what it has, in any order and as often as it likes; a fact that is set stays. Whoever completes
 the row writes the conversion into the outbox in the same transaction, so that it exists if and only if both facts do
-(I3, I4). All rows of a batch are locked in the order of their ids: two settlers cannot deadlock.
+(I3, I4). All rows of a batch are locked in the order of their ids: two settlers cannot deadlock over clicks; a deadlock
+over starts ends one transaction, which is settled again.
 """
 
 from collections.abc import Iterable, Sequence

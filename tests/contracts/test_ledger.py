@@ -1,0 +1,258 @@
+"""What the ledger promises, on SQLite and on PostgreSQL: one row, two facts, each set once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from backends.sql.engine import make_engine
+from backends.sql.ledger import SqlLedger
+from backends.sql.links import SqlCatalog
+from backends.sql.migrate import migrate
+from backends.sql.schema import accounting, ads, clicks, outbox, starts
+from domain.attribution import Owner, Start
+from domain.books import BookEntry
+from domain.click import Ad, Click
+from domain.clock import ManualClock
+from domain.outcomes import MISSING
+from privacy.token import ad_key
+from tests.making import NOW, PATIENT, bare_click, full_click, ref, start_of
+
+PIXEL = "123456789"
+
+
+@dataclass(frozen=True)
+class Database:
+    engine: AsyncEngine
+    ledger: SqlLedger
+    catalog: SqlCatalog
+
+    async def rows(self, table: Table) -> list[dict[str, Any]]:
+        async with self.engine.connect() as connection:
+            found = await connection.execute(select(table).order_by(*table.primary_key.columns))
+            return [dict(row) for row in found.mappings()]
+
+    async def everything(self) -> dict[str, list[dict[str, Any]]]:
+        return {table.name: await self.rows(table) for table in (clicks, starts, outbox, ads, accounting)}
+
+    async def outbox_of(self, click: Click) -> list[dict[str, Any]]:
+        return [row for row in await self.rows(outbox) if row["click_id"] == click.id]
+
+
+@pytest.fixture(params=["sqlite_url", "postgres_url"])
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """Link 1 has a pixel; link 2 has none."""
+    engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
+    await migrate(engine)
+    catalog = SqlCatalog(engine, ManualClock())
+    await catalog.add_bot("shop_bot")
+    await catalog.add_link("one", bot="shop_bot", pixel=PIXEL)
+    await catalog.add_link("two", bot="shop_bot")
+    yield Database(engine, SqlLedger(engine), catalog)
+    await engine.dispose()
+
+
+async def test_click_then_start_gives_one_owner_and_one_pending_conversion(database: Database) -> None:
+    """I4: the outbox row appears with the second fact, not with the first."""
+    click = full_click(link_id=1)
+    await database.ledger.put(click)
+    assert await database.outbox_of(click) == []
+    row = await database.ledger.record_start(start_of(click), None)
+    assert row is not None
+    assert (row.owner, row.click, row.started_at_ms) == (start_of(click).owner, click, NOW + 1000)
+    [event] = await database.outbox_of(click)
+    assert (event["state"], event["pixel_id"], event["event_at"]) == ("pending", PIXEL, NOW + 1000)
+
+
+async def test_start_then_click_gives_the_same_owner_and_one_conversion(database: Database) -> None:
+    click = full_click(link_id=1)
+    row = await database.ledger.record_start(start_of(click), None)
+    assert row is not None
+    assert (row.owner, row.click, row.link_id, row.ad_key) == (start_of(click).owner, None, 1, click.ad_key)
+    assert await database.outbox_of(click) == []
+    assert await database.ledger.find(click.id) == MISSING
+    await database.ledger.put(click)
+    whole = await database.ledger.row(click.id)
+    assert whole is not None
+    assert (whole.owner, whole.click) == (start_of(click).owner, click)
+    assert [event["state"] for event in await database.outbox_of(click)] == ["pending"]
+
+
+async def test_a_conversion_of_a_link_without_pixel_is_skipped_with_its_reason(database: Database) -> None:
+    click = full_click(link_id=2)
+    await database.ledger.record_start(start_of(click), click)
+    [event] = await database.outbox_of(click)
+    assert (event["state"], event["reason"], event["pixel_id"]) == ("skipped", "the link has no pixel", None)
+
+
+async def test_a_start_that_brings_its_click_completes_the_row_and_the_dictionary(database: Database) -> None:
+    click = full_click(link_id=1, ad_key=ad_key(full_click().ad))
+    row = await database.ledger.record_start(start_of(click), click)
+    assert row is not None
+    assert (row.owner, row.click) == (start_of(click).owner, click)
+    assert len(await database.outbox_of(click)) == 1
+    assert await database.catalog.ad(1, click.ad_key) == click.ad
+
+
+async def test_repeating_a_start_changes_nothing(database: Database) -> None:
+    """I3: the same person pressing START again, later or through a retry, is told the same and causes no second event."""
+    click = full_click(link_id=1)
+    first = await database.ledger.record_start(start_of(click), click)
+    state = await database.everything()
+    later = start_of(click, at_ms=NOW + 99_000)
+    assert await database.ledger.record_start(later, None) == first
+    assert await database.everything() == state
+
+
+async def test_twenty_people_at_once_make_exactly_one_owner(database: Database) -> None:
+    """I2: every one of them is told the same owner, and the nineteen others are noted as taken."""
+    click = full_click(link_id=1)
+    people = range(1, 21)
+    rows = await asyncio.gather(
+        *(database.ledger.record_start(start_of(click, person), click) for person in people)
+    )
+    told = {row.owner for row in rows if row is not None}
+    assert len(told) == 1
+    assert len(await database.outbox_of(click)) == 1
+    kinds = sorted(row["kind"] for row in await database.rows(starts))
+    assert kinds == ["attributed"] + ["taken"] * 19
+
+
+async def test_an_outbox_row_exists_exactly_when_both_facts_do(database: Database) -> None:
+    """I4, over every order in which a click, its copy and two people's starts may arrive."""
+    for order in itertools.permutations(["click", "settled", "ana", "bia"], 3):
+        click = bare_click(link_id=1)
+        for what in order:
+            match what:
+                case "click":
+                    await database.ledger.put(click)
+                case "settled":
+                    await database.ledger.settle([click], [], [])
+                case person:
+                    await database.ledger.record_start(start_of(click, len(person) + ord(person[0])), None)
+            row = await database.ledger.row(click.id)
+            both = row is not None and row.click is not None and row.owner is not None
+            assert len(await database.outbox_of(click)) == int(both), (order, what)
+
+
+async def test_an_erased_click_is_never_won_nor_filled_again(database: Database) -> None:
+    """I5: neither a start, nor a late copy, nor both at once bring it back."""
+    click = full_click(link_id=1)
+    await database.ledger.put(click)
+    await database.ledger.discard(click.id)
+    for attempt in (
+        database.ledger.record_start(start_of(click), None),
+        database.ledger.record_start(start_of(click), click),
+    ):
+        row = await attempt
+        assert row is not None
+        assert (row.owner, row.click) == (None, None)
+    await database.ledger.put(click)
+    await database.ledger.settle([click], [start_of(click, 8)], [])
+    assert await database.ledger.find(click.id) == MISSING
+    assert await database.outbox_of(click) == []
+    [row] = await database.rows(clicks)
+    assert {row[name] for name in ("params", "referer_host", "language", "visitor_key", "sealed")} == {None}
+    assert {start["kind"] for start in await database.rows(starts)} == {"taken"}
+
+
+async def test_an_erased_click_keeps_the_owner_it_had_and_gets_no_other(database: Database) -> None:
+    click = full_click(link_id=1)
+    await database.ledger.record_start(start_of(click, 1), click)
+    await database.ledger.discard(click.id)
+    row = await database.ledger.record_start(start_of(click, 2), click)
+    assert row is not None
+    assert (row.owner, row.click) == (Owner(bot_id=1, telegram_id=1), None)
+
+
+async def test_an_erased_start_does_not_take_the_click_that_comes_late(database: Database) -> None:
+    click = full_click(link_id=1)
+    await database.ledger.record_start(start_of(click), None)
+    await database.ledger.discard(click.id)
+    await database.ledger.settle([click], [], [])
+    assert await database.ledger.find(click.id) == MISSING
+    assert await database.outbox_of(click) == []
+
+
+async def test_settling_again_reordered_or_overlapping_changes_nothing(database: Database) -> None:
+    """I12: the tables are the same as after settling everything once."""
+    batch = [full_click(link_id=1 + n % 2) for n in range(6)]
+    begun = [start_of(click, 100 + n) for n, click in enumerate(batch[:4])]
+    books = [
+        BookEntry(node=1, boot="a", minute=5, issued=3),
+        BookEntry(node=1, boot="b", minute=5, spooled=2),
+    ]
+    await database.ledger.settle(batch, begun, books)
+    once = await database.everything()
+    await database.ledger.settle(batch[::-1], begun[::-1], books[::-1])
+    await database.ledger.settle(batch[2:5], begun[1:3], books[:1])
+    await asyncio.gather(
+        SqlLedger(database.engine).settle(batch[:4], [], books),
+        SqlLedger(database.engine).settle(batch[2:], [], books),
+    )
+    assert await database.everything() == once
+    assert len(once["outbox"]) == 4
+
+
+async def test_settling_in_pieces_and_any_order_gives_the_tables_of_settling_at_once(
+    database: Database,
+) -> None:
+    """I12: two copies of the same facts, one settled whole, one fact by fact and starts first, differ only in ids."""
+    whole = [full_click(link_id=1) for _ in range(4)]
+    pieces = [replace(click, id=full_click().id) for click in whole]
+    await database.ledger.settle(whole, [start_of(c) for c in whole], [])
+    for click in reversed(pieces):
+        await database.ledger.settle([], [start_of(click)], [])
+        await database.ledger.settle([click], [], [])
+        await database.ledger.settle([click], [start_of(click)], [])
+
+    def facts(rows: list[dict[str, Any]], wanted: list[Click]) -> list[dict[str, Any]]:
+        ids = {click.id for click in wanted}
+        return [row | {"id": None} for row in rows if row["id"] in ids]
+
+    rows = await database.rows(clicks)
+    assert facts(rows, pieces) == facts(rows, whole)
+    assert len(await database.rows(outbox)) == 8
+
+
+async def test_a_direct_start_returns_nothing_and_is_noted(database: Database) -> None:
+    owner = Owner(bot_id=1, telegram_id=2**40)
+    start = Start.direct(owner, at_ms=NOW, update_id=5)
+    assert await database.ledger.record_start(start, None) is None
+    await database.ledger.settle([], [start], [])
+    [noted] = await database.rows(starts)
+    assert (noted["kind"], noted["click_id"], noted["telegram_id"]) == ("direct", None, 2**40)
+
+
+async def test_books_merge_by_the_larger_figure(database: Database) -> None:
+    late = BookEntry(node=1, boot="a", minute=5, issued=9, synced=7, token_only=2)
+    early = BookEntry(node=1, boot="a", minute=5, issued=4, synced=4, spooled=6)
+    for entry in (late, early, late):
+        await database.ledger.settle([], [], [entry])
+    [row] = await database.rows(accounting)
+    assert BookEntry(**row) == late.merge(early)
+
+
+async def test_the_dictionary_says_what_an_ad_key_stands_for_on_its_link(database: Database) -> None:
+    ad = Ad(source="fb", campaign="Verão", medium="cpc", content="vídeo", term="")
+    params = {"utm_source": "fb", "utm_campaign": "Verão", "utm_medium": "cpc", "utm_content": "vídeo"}
+    click = bare_click(link_id=1, ad_key=ad_key(ad), params=params)
+    await database.ledger.settle([click, bare_click(link_id=1, ad_key=ad_key(ad), params=params)], [], [])
+    assert await database.catalog.ad(1, ad_key(ad)) == ad
+    assert await database.catalog.ad(2, ad_key(ad)) is None
+
+
+async def test_a_start_is_recorded_for_a_link_the_catalog_no_longer_has(database: Database) -> None:
+    click = full_click(link_id=99)
+    row = await database.ledger.record_start(start_of(click), click)
+    assert row is not None
+    assert row.owner == start_of(click).owner
+    assert ref(click).link_id == row.link_id
+    assert [event["state"] for event in await database.outbox_of(click)] == ["skipped"]

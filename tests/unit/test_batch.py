@@ -1,0 +1,78 @@
+"""One write serves everyone who waits, and nobody waits for more than their own batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from backends.batch import Batcher
+from domain.errors import StoreUnavailable
+
+
+class Gate:
+    """A write that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.ends: list[asyncio.Future[None]] = []
+
+    async def write(self, items: Sequence[int]) -> None:
+        self.batches.append(list(items))
+        self.ends.append(asyncio.get_running_loop().create_future())
+        await self.ends[-1]
+
+
+async def settle_loop() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_comes_during_a_write_is_the_next_batch_and_each_waits_for_its_own() -> None:
+    gate = Gate()
+    batcher: Batcher[int] = Batcher(gate.write)
+    first = [batcher.submit(n) for n in (1, 2)]
+    await settle_loop()
+    second = [batcher.submit(n) for n in (3, 4, 5)]
+    await settle_loop()
+    assert gate.batches == [[1, 2]]
+    gate.ends[0].set_result(None)
+    await settle_loop()
+    assert all(future.done() for future in first)
+    assert not any(future.done() for future in second)
+    assert gate.batches == [[1, 2], [3, 4, 5]]
+    gate.ends[1].set_result(None)
+    await batcher.close()
+    assert all(future.done() for future in second)
+
+
+async def test_an_error_reaches_the_callers_of_its_batch_alone() -> None:
+    gate = Gate()
+    batcher: Batcher[int] = Batcher(gate.write)
+    bad = batcher.submit(1)
+    await settle_loop()
+    good = batcher.submit(2)
+    gate.ends[0].set_exception(StoreUnavailable("down"))
+    await settle_loop()
+    gate.ends[1].set_result(None)
+    with pytest.raises(StoreUnavailable):
+        await bad
+    await good
+
+
+async def test_a_batch_has_a_size_and_what_waits_has_a_limit() -> None:
+    gate = Gate()
+    batcher: Batcher[int] = Batcher(gate.write, size=2, waiting=4)
+    futures = [batcher.submit(n) for n in range(4)]
+    with pytest.raises(StoreUnavailable, match="too many"):
+        batcher.submit(4)
+    for number in range(2):
+        await settle_loop()
+        gate.ends[number].set_result(None)
+    await batcher.close()
+    assert (gate.batches, all(future.done() for future in futures)) == ([[0, 1], [2, 3]], True)
+
+
+async def test_closing_an_idle_batcher_returns() -> None:
+    await Batcher(Gate().write).close()

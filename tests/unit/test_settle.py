@@ -1,0 +1,170 @@
+"""Settling moves every record, trims only after COMMIT, and lets no bad record hold up the others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from backends.codec import encode
+from backends.spool import Fact
+from backends.sql.engine import make_engine
+from backends.sql.ledger import SqlLedger
+from backends.sql.migrate import migrate
+from backends.sql.schema import accounting, clicks, outbox, starts
+from daemon.settle import Settler
+from domain.attribution import Start
+from domain.books import BookEntry
+from domain.click import Click
+from domain.errors import RecordRejected, StoreUnavailable
+from domain.outcomes import Found
+from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, start_of
+
+
+class Flaky:
+    """The real ledger, which loses its answer, fails, or refuses one record, when told to."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger = ledger
+        self.lose_answer = False
+        self.down = False
+        self.poison: set[object] = set()
+
+    async def settle(
+        self, batch: Sequence[Click], begun: Sequence[Start], books: Sequence[BookEntry]
+    ) -> None:
+        if self.down:
+            raise StoreUnavailable("down")
+        if any(record.id in self.poison for record in (*batch, *begun)):
+            raise RecordRejected("poison")
+        await self._ledger.settle(batch, begun, books)
+        if self.lose_answer:
+            raise StoreUnavailable("the answer to COMMIT was lost")
+
+    record_start = None
+    row = None
+
+
+class Workbench:
+    def __init__(self, root: Path, ledger: SqlLedger) -> None:
+        self.root = root
+        self.ledger = ledger
+        self.flaky = Flaky(ledger)
+        self.settler = self.make_settler()
+
+    def make_settler(self, batch: int = 4) -> Settler:
+        return Settler(
+            folders=lambda: sorted(self.root.iterdir()),
+            open_spool=make_spool,
+            ledger=self.flaky,  # type: ignore[arg-type]
+            batch=batch,
+        )
+
+    def spool(self, *facts: Fact, name: str = "daemon") -> None:
+        spool = make_spool(self.root / name, boot=name)
+        spool.append([(fact, encode(fact)) for fact in facts])
+        spool.close()
+
+    def waiting(self, name: str = "daemon") -> int:
+        spool = make_spool(self.root / name)
+        number = len(spool)
+        spool.close()
+        return number
+
+    async def count(self, table: object) -> int:
+        async with self.ledger._engine.connect() as connection:
+            return (await connection.execute(select(func.count()).select_from(table))).scalar_one()  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Workbench]:
+    engine = make_engine(sqlite_url, patience=PATIENT)
+    await migrate(engine)
+    (tmp_path / "spools").mkdir()
+    made = Workbench(tmp_path / "spools", SqlLedger(engine))
+    yield made
+    await made.settler.close()
+    await engine.dispose()
+
+
+async def test_every_record_of_every_spool_moves_and_the_spools_are_empty(bench: Workbench) -> None:
+    batch = [full_click() for _ in range(9)]
+    bench.spool(*batch[:6], *(start_of(click) for click in batch[:3]))
+    bench.spool(*batch[6:], BookEntry(node=0, boot="x", minute=1, issued=3), name="other")
+    await bench.settler.drain()
+    assert (bench.waiting(), bench.waiting("other")) == (0, 0)
+    assert [await bench.ledger.find(click.id) for click in batch] == [Found(click) for click in batch]
+    assert (await bench.count(starts), await bench.count(outbox), await bench.count(accounting)) == (3, 3, 3)
+
+
+async def test_nothing_is_trimmed_when_sql_is_down(bench: Workbench) -> None:
+    bench.spool(*(full_click() for _ in range(3)))
+    before = bench.waiting()
+    bench.flaky.down = True
+    with pytest.raises(StoreUnavailable):
+        await bench.settler.drain()
+    assert bench.waiting() == before
+    bench.flaky.down = False
+    await bench.settler.drain()
+    assert (bench.waiting(), await bench.count(clicks)) == (0, 3)
+
+
+async def test_dying_between_commit_and_trim_settles_again_without_effect(bench: Workbench) -> None:
+    """I12: the records are in SQL and still in the spool; the next settler finds the same state and trims."""
+    batch = [full_click() for _ in range(3)]
+    bench.spool(*batch, *(start_of(click) for click in batch))
+    bench.flaky.lose_answer = True
+    with pytest.raises(StoreUnavailable):
+        await bench.settler.once()
+    assert bench.waiting() == 7
+    bench.flaky.lose_answer = False
+    successor = bench.make_settler(batch=2)
+    await successor.drain()
+    await successor.close()
+    assert bench.waiting() == 0
+    assert (await bench.count(clicks), await bench.count(starts), await bench.count(outbox)) == (3, 3, 3)
+
+
+async def test_a_damaged_record_is_set_aside_and_the_others_move(bench: Workbench) -> None:
+    bad, good = full_click(), full_click()
+    spool = make_spool(bench.root / "daemon")
+    spool.append([(bad, b"garbage"), (good, encode(good))])
+    spool.close()
+    await bench.settler.drain()
+    assert bench.waiting() == 0
+    assert await bench.ledger.find(good.id) == Found(good)
+    [kept] = (bench.root / "daemon" / "aside").iterdir()
+    assert (kept.name, kept.read_bytes()) == (f"c{bad.id.hex}.bin", b"garbage")
+
+
+async def test_a_record_that_sql_refuses_is_set_aside_alone(bench: Workbench) -> None:
+    batch = [full_click() for _ in range(4)]
+    bench.spool(*batch)
+    bench.flaky.poison = {batch[1].id}
+    await bench.settler.drain()
+    assert bench.waiting() == 0
+    assert await bench.count(clicks) == 3
+    [kept] = (bench.root / "daemon" / "aside").iterdir()
+    assert kept.read_bytes() == encode(batch[1])
+
+
+async def test_a_start_may_be_settled_before_its_click(bench: Workbench) -> None:
+    click = bare_click()
+    bench.spool(start_of(click))
+    await bench.settler.drain()
+    bench.spool(click, name="late")
+    await bench.settler.drain()
+    row = await bench.ledger.row(click.id)
+    assert row is not None
+    assert (row.click, row.owner, row.started_at_ms, row.spooled) == (
+        click,
+        start_of(click).owner,
+        NOW + 1000,
+        True,
+    )
+
+
+async def test_an_empty_root_is_drained(bench: Workbench) -> None:
+    assert await bench.settler.drain() == 0
