@@ -49,11 +49,16 @@ class StartRequest:
         cls, text: str, *, bot: str, telegram_id: int, update_id: int | None
     ) -> "StartRequest | None":
         """The request of a message `/start`, `/start TOKEN` or `/start@bot TOKEN`; None for any other text."""
-        command, _, payload = text.strip().partition(" ")
+        command, *payload = text.split(maxsplit=1) or [""]
         name, at, addressed = command.partition("@")
         if name != COMMAND or (at and addressed.lower() != bot.lower()):
             return None
-        return cls(bot=bot, telegram_id=telegram_id, token=payload.strip() or None, update_id=update_id)
+        return cls(
+            bot=bot,
+            telegram_id=telegram_id,
+            token=payload[0].strip() if payload else None,
+            update_id=update_id,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from domain.errors import ConfigError
 from runtime.settings import Bind
 
 MAX_HEAD = 32 * 1024
+_END = b"\r\n\r\n"
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
@@ -21,12 +22,15 @@ class CappedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head = 0
+        self._tail = b""
         self._in_head = True
 
     def data_received(self, data: bytes) -> None:
-        """Count before parsing; after the headers the body is nobody's concern here."""
+        """Count before parsing, up to the end of the headers: the body is nobody's concern here."""
         if self._in_head:
-            self._head += len(data)
+            end = (self._tail + data).find(_END)
+            self._head += len(data) if end < 0 else end
+            self._tail = data[-3:]
             if self._head > MAX_HEAD:
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
@@ -42,6 +46,7 @@ class CappedProtocol(HttpToolsProtocol):
         """The next request of this connection starts from zero."""
         super().on_message_complete()
         self._head = 0
+        self._tail = b""
         self._in_head = True
 
 
