@@ -15,7 +15,7 @@ import pytest_asyncio
 from domain.click import Ad
 from domain.ids import uuid7_ms
 from privacy.token import ad_key
-from tests.daemon_fixture import SLUG, Door, Site, ad_queries, user_agents
+from tests.daemon_fixture import SLUG, Door, Site, ad_queries, request_bytes, user_agents
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OURS = ("src", "sck", "xcod", "cid", "code")
@@ -190,3 +190,11 @@ async def test_garbage_from_a_trusted_proxy_gives_no_address_rather_than_the_pro
     found = [rows[proxied.site.read(one.token).id] for one in sent]
     assert [proxied.site.opened(row).ip for row in found] == [""] * len(garbage)
     assert [row.visitor_key for row in found] == [None] * len(garbage)
+
+
+async def test_an_ad_url_pasted_with_its_accents_unescaped_is_a_click_like_any_other(proxied: Door) -> None:
+    """The server's parser would refuse the bytes with 400: a paid click lost. They are escaped before it sees them."""
+    answer = await proxied.raw(request_bytes(f"/go/{SLUG}?utm_campaign=Promoção|120210".encode()))
+    assert answer.status == 302
+    await proxied.site.settle()
+    assert (await proxied.site.row(answer.token)).params == {"utm_campaign": "Promoção|120210"}
