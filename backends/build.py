@@ -64,7 +64,7 @@ def open_stores(
     `beside`: it runs beside the daemon, and looks into the daemon's spool too.
     """
     boot = random_uuid().hex[:12]
-    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(settings.sql, patience=REQUEST_PATIENCE)
     redis = RedisStore(settings.redis_url, ttl_ms=settings.click_ttl * 1000) if settings.redis_url else None
     synced = settings.spool_sync == "full"

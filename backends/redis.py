@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from backends.batch import Batcher
 from backends.codec import decode_click, encode
 from domain.click import Click
-from domain.errors import RecordRejected, StoreUnavailable
+from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt
 
 PREFIX = "trilha:click:"
@@ -29,15 +29,7 @@ class RedisStore:
     """Clicks under `trilha:click:<id>` for `ttl_ms` milliseconds."""
 
     def __init__(self, url: str, *, ttl_ms: int) -> None:
-        self._redis: Redis = Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_timeout=False,
-            health_check_interval=0,
-            max_connections=64,
-        )
+        self._redis = _client(url)
         self._ttl_ms = ttl_ms
         self._puts: Batcher[tuple[str, bytes]] = Batcher(self._write)
 
@@ -86,6 +78,22 @@ class RedisStore:
             await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable("Redis did not take the write") from _root(error)
+
+
+def _client(url: str) -> Redis:
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_timeout=False,
+            health_check_interval=0,
+            max_connections=64,
+        )
+    except ValueError:
+        # Not the URL itself: it may hold a password.
+        raise ConfigError("TRILHA_REDIS_URL must be a redis://, rediss:// or unix:// URL") from None
 
 
 def _key(click_id: UUID) -> str:

@@ -221,14 +221,14 @@ class Spool:
 class SpoolLock:
     """Held by the process that writes a spool (or settles it) for as long as it lives; freed by its death."""
 
-    def __init__(self, path: Path, holder: str) -> None:
+    def __init__(self, path: Path, holder: str, setting: str = "TRILHA_SPOOL_DIR") -> None:
         private_folder(path.parent)
         self._file: IO[str] = path.open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            msg = f"{path.parent} is in use by another {holder}. Stop it, or give this one its own TRILHA_SPOOL_DIR"
+            msg = f"{path.parent} is in use by another {holder}. Stop it, or give this one its own {setting}"
             raise ConfigError(msg) from None
 
     def release(self) -> None:

@@ -56,7 +56,7 @@ def local_time(at_ms: int, given: Settings) -> str:
 @asynccontextmanager
 async def catalog_of(settings: Settings) -> AsyncIterator[SqlCatalog]:
     """The catalog in SQL."""
-    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(settings.sql, patience=PATIENCE)
     try:
         yield SqlCatalog(engine, CLOCK)

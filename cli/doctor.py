@@ -94,7 +94,7 @@ async def _api_keys(given: Settings) -> Finding:
 
 
 async def _sql(given: Settings) -> Finding:
-    given.home_dir.mkdir(parents=True, exist_ok=True)
+    given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(given.sql, patience=PATIENCE)
     try:
         version = await current(engine)

@@ -29,10 +29,15 @@ def list_keys(as_json: Json = False) -> None:
 
 
 @keys.command()
-def rotate_mac() -> None:
+def rotate_mac(
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if that ends tokens that are still valid.")
+    ] = False,
+) -> None:
     """Mint tokens with a new key. Tokens of the key before it stay valid; a second rotation ends them."""
-    ring = Keyring(settings().secrets, CLOCK)
-    ring.rotate_mac()
+    given = settings()
+    ring = Keyring(given.secrets, CLOCK)
+    ring.rotate_mac(window_days=given.attribution_days, force=force)
     print(f"minting with MAC key {ring.mac_key()[0]}; running daemons follow within a minute")
 
 

@@ -38,7 +38,7 @@ def migrate(as_json: Json = False) -> None:
 
 async def migrate_with(given: Settings) -> tuple[str | None, str]:
     """Migrate the database of these settings."""
-    given.home_dir.mkdir(parents=True, exist_ok=True)
+    given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(given.sql, patience=PATIENCE)
     try:
         return await run_migrations(engine)

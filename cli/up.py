@@ -61,7 +61,7 @@ def _settings(public_bind: str | None, private_bind: str | None) -> Settings:
 
 async def _up(given: Settings, *, without_redis: bool) -> int:
     given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = SpoolLock(given.home_dir / "run" / "up.lock", "trilha up")
+    lock = SpoolLock(given.home_dir / "run" / "up.lock", "trilha up", "TRILHA_HOME_DIR")
     stop = stop_on_signals()
     try:
         return await _run(given, stop, without_redis=without_redis)
@@ -115,6 +115,11 @@ def _free(bind: Bind, setting: str) -> None:
 def _make_secrets(given: Settings) -> str | None:
     """Keys of the first start; the API key, the only time that it is known."""
     if not given.secrets.exists():
+        if given.spools.exists() or (given.home_dir / "trilha.db").exists():
+            raise ConfigError(
+                f"there are clicks in {given.home_dir} but no key ring at {given.secrets}. Restore it from your backup: "
+                "with a new one, old tokens would be refused. To begin anew all the same: trilha keys create"
+            )
         Keyring.create(given.secrets, CLOCK)
     return None if given.api_keys.exists() else make_api_key(given.api_keys, "demo")
 

@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from domain.clock import Clock
+from domain.clock import Clock, iso
 from domain.errors import ConfigError
 from domain.ids import random_key
 
@@ -44,11 +44,15 @@ class PeriodKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What the file holds. `mac_current` mints; every key in `mac` (two at most) verifies."""
+    """What the file holds. `mac_current` mints; every key in `mac` (two at most) verifies.
+
+    `mac_since_ms`: when the current one was made, UTC milliseconds; 0 for the first.
+    """
 
     master: bytes = field(repr=False)
     mac: Mapping[int, bytes] = field(repr=False)
     mac_current: int
+    mac_since_ms: int = 0
     periods: Mapping[int, PeriodKeys] = field(repr=False, default_factory=dict)
 
     @classmethod
@@ -56,12 +60,11 @@ class Keys:
         """A new ring: new master, one MAC key, no period yet."""
         return cls(master=random_key(), mac={0: random_key()}, mac_current=0)
 
-    def rotated_mac(self) -> "Keys":
+    def rotated_mac(self, now_ms: int) -> "Keys":
         """A ring that mints with a new MAC key and still verifies the one before it."""
         new = (self.mac_current + 1) % 16
-        return replace(
-            self, mac={self.mac_current: self.mac[self.mac_current], new: random_key()}, mac_current=new
-        )
+        kept = {self.mac_current: self.mac[self.mac_current], new: random_key()}
+        return replace(self, mac=kept, mac_current=new, mac_since_ms=now_ms)
 
     def provisioned(self, period: int) -> "Keys":
         """A ring with keys for this period and the next ones."""
@@ -114,12 +117,21 @@ class Keyring:
         stamp = _stamp(self._path)
         if stamp != self._stamp:
             self._keys, self._stamp = _read(self._path), stamp
-        if self.period_keys(current_period(self._clock) + 1) is None:
+        if self.period_keys(current_period(self._clock) + PROVISION_AHEAD) is None:
             self._change(lambda keys: keys.provisioned(current_period(self._clock)))
 
-    def rotate_mac(self) -> None:
-        """Mint with a new key from now on; tokens of the key before it stay valid, older ones do not."""
-        self._change(Keys.rotated_mac)
+    def rotate_mac(self, *, window_days: int, force: bool = False) -> None:
+        """Mint with a new key from now on; tokens of the key before it stay valid, older ones do not.
+
+        ConfigError while tokens of the older key may still be redeemed, unless `force`: then they are refused.
+        """
+        now = self._clock.now_ms()
+        live_until = self._keys.mac_since_ms + window_days * PERIOD_MS
+        if len(self._keys.mac) > 1 and now < live_until and not force:
+            raise ConfigError(
+                f"tokens of the older key are valid until {iso(live_until)}. Wait, or end them at once with --force"
+            )
+        self._change(lambda keys: keys.rotated_mac(now))
 
     def describe(self) -> dict[str, object]:
         """What keys there are, without any key."""
@@ -196,7 +208,11 @@ def _to_json(keys: Keys) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "master": _text(keys.master),
-        "mac": {"current": keys.mac_current, "keys": {str(i): _text(k) for i, k in keys.mac.items()}},
+        "mac": {
+            "current": keys.mac_current,
+            "since_ms": keys.mac_since_ms,
+            "keys": {str(i): _text(k) for i, k in keys.mac.items()},
+        },
         "periods": {
             str(number): {"seal": _text(pair.seal), "visitor": _text(pair.visitor)}
             for number, pair in sorted(keys.periods.items())
@@ -215,7 +231,10 @@ def _from_json(data: Any) -> Keys:
         int(number): PeriodKeys(seal=_bytes(pair["seal"]), visitor=_bytes(pair["visitor"]))
         for number, pair in data["periods"].items()
     }
-    return Keys(master=_bytes(data["master"]), mac=mac, mac_current=current, periods=periods)
+    since = data["mac"].get("since_ms", 0)
+    return Keys(
+        master=_bytes(data["master"]), mac=mac, mac_current=current, mac_since_ms=since, periods=periods
+    )
 
 
 def _text(key: bytes) -> str:

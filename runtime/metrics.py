@@ -28,8 +28,8 @@ class Metrics:
         self._breakers = Gauge("trilha_breaker", "0 closed, 1 half-open, 2 open", ["tier"], registry=at)
         self._ring = Gauge("trilha_ring_waiting", "Clicks in memory that no store has", registry=at)
         self._dropped = Counter("trilha_ring_dropped", "Clicks lost because the ring was full", registry=at)
-        self._records = Gauge("trilha_spool_records", "Records waiting in the spools", registry=at)
-        self._bytes = Gauge("trilha_spool_bytes", "Size of the spools on disk", registry=at)
+        self._records = Gauge("trilha_spool_records", "Records waiting in this daemon's spool", registry=at)
+        self._bytes = Gauge("trilha_spool_bytes", "Size of this daemon's spool on disk", registry=at)
         self._starts = Counter("trilha_starts", "Starts by kind and state", ["kind", "state"], registry=at)
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:

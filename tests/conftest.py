@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from tests.daemon_fixture import Door, Site
 from tests.servers import PostgresServer, ValkeyServer
 
 _databases = itertools.count(1)
@@ -48,3 +50,18 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 def sqlite_url(tmp_path: Path) -> str:
     """A SQLite file that does not exist yet."""
     return f"sqlite+aiosqlite:///{tmp_path / 'trilha.db'}"
+
+
+@pytest_asyncio.fixture
+async def site(tmp_path: Path) -> Site:
+    """Tables, key ring, API key, bots and a link on SQLite; nothing runs."""
+    made = Site(tmp_path)
+    await made.prepare()
+    return made
+
+
+@pytest_asyncio.fixture
+async def door(site: Site) -> AsyncIterator[Door]:
+    """A daemon that runs on the site."""
+    async with site.running() as running:
+        yield running

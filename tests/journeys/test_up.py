@@ -227,6 +227,27 @@ def up_home(tmp_path_factory: pytest.TempPathFactory) -> Up:
     return made
 
 
+def test_a_lost_key_ring_is_not_silently_replaced(tmp_path: Path) -> None:
+    """A new ring would refuse every token in circulation: with clicks in the house, `up` asks for the backup."""
+    made = Up(tmp_path / "home")
+    assert made.command("keys", "create").returncode == 0
+    assert made.command("migrate").returncode == 0
+    (tmp_path / "home" / "secrets" / "keyring.json").unlink()
+    answer = made.command("up")
+    assert answer.returncode == 2
+    assert "Restore it from your backup" in answer.stderr
+
+
+def test_a_redis_url_of_an_unknown_kind_is_named_without_being_shown(tmp_path: Path) -> None:
+    """The URL may hold a password."""
+    made = Up(tmp_path / "home")
+    made.environment["TRILHA_REDIS_URL"] = "carrier-pigeon://:hunter2@coop"
+    answer = made.command("doctor")
+    assert answer.returncode == 1
+    assert "TRILHA_REDIS_URL" in answer.stdout
+    assert "hunter2" not in answer.stdout + answer.stderr
+
+
 def test_serve_without_keys_says_how_to_make_them(tmp_path: Path) -> None:
     """There is no default secret."""
     answer = Up(tmp_path / "home").command("serve")

@@ -101,7 +101,7 @@ def test_a_key_that_lost_its_end_is_refused(
 
 def test_two_processes_see_each_others_changes(keyring: Keyring, path: Path, clock: ManualClock) -> None:
     other = Keyring(path, clock)
-    keyring.rotate_mac()
+    keyring.rotate_mac(window_days=28)
     other.refresh()
     assert other.mac_key() == keyring.mac_key()
     clock.advance(8 * 86_400)
@@ -109,6 +109,20 @@ def test_two_processes_see_each_others_changes(keyring: Keyring, path: Path, clo
     keyring.refresh()
     today = current_period(clock)
     assert other.period_keys(today) == keyring.period_keys(today) is not None
+
+
+def test_a_second_rotation_waits_for_the_tokens_of_the_older_key(
+    keyring: Keyring, clock: ManualClock
+) -> None:
+    """Rotating twice in a row would end live tokens: it is refused until they have expired, or asked for by force."""
+    keyring.rotate_mac(window_days=28)
+    clock.advance(27 * 86_400)
+    with pytest.raises(ConfigError, match="--force"):
+        keyring.rotate_mac(window_days=28)
+    clock.advance(86_400)
+    keyring.rotate_mac(window_days=28)
+    keyring.rotate_mac(window_days=28, force=True)
+    assert keyring.mac_key()[0] == 3
 
 
 def test_keys_are_provisioned_before_their_day(keyring: Keyring, clock: ManualClock) -> None:

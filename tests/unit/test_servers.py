@@ -11,8 +11,9 @@ import asyncpg
 import psutil
 import pytest
 
-from tests import servers
 from tests.servers import PostgresServer, ServerFailed, ServerMissing, ValkeyServer, free_port
+from tests.servers.postgres import find_postgres
+from tests.servers.valkey import find_valkey
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +126,7 @@ def test_a_server_that_cannot_start_says_why() -> None:
         server.close()
 
 
-@pytest.mark.parametrize(
-    ("variable", "find"), [("VALKEY_BIN", servers.find_valkey), ("POSTGRES_BIN", servers.find_postgres)]
-)
+@pytest.mark.parametrize(("variable", "find"), [("VALKEY_BIN", find_valkey), ("POSTGRES_BIN", find_postgres)])
 def test_a_missing_server_is_an_error_that_says_how_to_get_one(
     variable, find, monkeypatch, tmp_path: Path
 ) -> None:

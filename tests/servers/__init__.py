@@ -1,0 +1,15 @@
+"""Real servers for tests: Valkey and PostgreSQL, started, killed, frozen and brought back on one port.
+
+Plain objects with no pytest in them. Each owns a temporary directory and one process; whatever a test
+does, nothing of either is left when the object or the interpreter ends.
+
+    with ValkeyServer() as valkey:      # or .start() ... .stop()
+        valkey.kill()                   # SIGKILL
+        valkey.start()                  # same port, same URL
+"""
+
+from tests.servers.postgres import PostgresServer
+from tests.servers.process import HOST, ServerFailed, ServerMissing, free_port
+from tests.servers.valkey import ValkeyServer
+
+__all__ = ["HOST", "PostgresServer", "ServerFailed", "ServerMissing", "ValkeyServer", "free_port"]

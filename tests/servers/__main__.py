@@ -1,0 +1,22 @@
+"""`python -m tests.servers`: is every server there that the tests need."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.servers import PostgresServer, ServerFailed, ServerMissing, ValkeyServer
+
+
+def main() -> int:
+    """Start each server once and say which it is: what a fresh machine lacks is said before a test fails."""
+    try:
+        with ValkeyServer() as valkey, PostgresServer() as postgres:
+            print(f"valkey: {valkey._binary}\npostgres: {postgres._binaries}")
+    except (ServerMissing, ServerFailed) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

