@@ -34,7 +34,6 @@ WRITER_POLL, WRITER_TRIES = 0.0003, 6000
 TRIM_POLL, TRIM_TRIES = 0.004, 500
 TRIM_CHUNK = 32
 TRIM_PAUSE = 0.004
-_nobody_sets = Event()
 FOREIGN = "!"
 Fact = Click | Start | BookEntry
 
@@ -85,6 +84,8 @@ class Spool:
         self._boot = boot
         self._spooled: dict[int, int] = {}
         self._folder = private_folder(folder)
+        self._synchronous = 2 if synced else 1
+        self._pause = Event()  # never set: waiting for it is how this thread sleeps
         with _as_unavailable():
             self._cache = Cache(
                 str(folder),
@@ -94,7 +95,7 @@ class Spool:
                 cull_limit=0,
                 statistics=0,
                 tag_index=0,
-                sqlite_synchronous=2 if synced else 1,
+                sqlite_synchronous=self._synchronous,
             )
 
     def append(self, records: Sequence[tuple[Fact, bytes]]) -> None:
@@ -130,13 +131,14 @@ class Spool:
         """
         waiting = iter(entries)
         # Losing a trim to a power cut settles its records again, which changes nothing (I12): no fsync needed.
-        self._cache.reset("sqlite_synchronous", 1, update=False)
+        with _as_unavailable():
+            self._cache.reset("sqlite_synchronous", 1, update=False)
         while chunk := list(islice(waiting, TRIM_CHUNK)):
             with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
                 for entry in chunk:
                     if self._fetch(entry.key) == entry.raw:
                         self._cache.delete(entry.key)
-            _nobody_sets.wait(TRIM_PAUSE)
+            self._pause.wait(TRIM_PAUSE)
 
     def remove(self, key: str) -> None:
         """Take one record out: a discarded click, or a damaged record that was set aside."""
@@ -184,7 +186,7 @@ class Spool:
                 try:
                     held.enter_context(self._cache.transact())
                 except Timeout:
-                    _nobody_sets.wait(poll)
+                    self._pause.wait(poll)
                     continue
                 yield
                 self._commit(held)
@@ -197,6 +199,8 @@ class Spool:
             held.close()
         except sqlite3.Error:
             self._cache.close()
+            # The next connection keeps this writer's promise, whatever another process has left in the file.
+            self._cache.reset("sqlite_synchronous", self._synchronous, update=False)
             raise
 
     def _keep(self, fact: Fact, raw: bytes, counted: dict[int, int]) -> None:

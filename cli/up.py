@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backends.spool import SpoolLock
+from backends.spool import SpoolLock, spools_under
 from cli.children import Child, Children
 from cli.common import CLOCK, catalog_of
 from cli.links import ad_url
@@ -115,9 +115,9 @@ def _free(bind: Bind, setting: str) -> None:
 def _make_secrets(given: Settings) -> str | None:
     """Keys of the first start; the API key, the only time that it is known."""
     if not given.secrets.exists():
-        if given.spools.exists() or (given.home_dir / "trilha.db").exists():
+        if spools_under(given.spools):
             raise ConfigError(
-                f"there are clicks in {given.home_dir} but no key ring at {given.secrets}. Restore it from your backup: "
+                f"a daemon has run in {given.home_dir}, but there is no key ring at {given.secrets}. Restore it from your backup: "
                 "with a new one, old tokens would be refused. To begin anew all the same: trilha keys create"
             )
         Keyring.create(given.secrets, CLOCK)

@@ -78,6 +78,14 @@ class System:
             Keyring(self.settings.secrets, self.clock), self.clock, node=0, attribution_days=28
         )
 
+    @classmethod
+    async def on_sqlite(cls, folder: Path, redis_url: str, **extra: str) -> System:
+        """A prepared system with a SQLite file of its own; `extra` are settings without their prefix."""
+        settings = {f"TRILHA_{name.upper()}": value for name, value in extra.items()}
+        made = cls(folder / "home", f"sqlite+aiosqlite:///{folder / 'trilha.db'}", redis_url, extra=settings)
+        await made.prepare()
+        return made
+
     def start(self, *names: str) -> None:
         """Start `serve`, `work` or both."""
         for name in names or ("serve", "work"):

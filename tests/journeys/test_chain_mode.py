@@ -12,13 +12,7 @@ async def test_in_chain_mode_a_click_is_visible_first_and_spooled_a_moment_later
     tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
     """I8, I11: no click that only Redis has is called stored; yet all reach SQL. With Redis dead, the disk is next."""
-    made = System(
-        tmp_path / "home",
-        f"sqlite+aiosqlite:///{tmp_path / 'trilha.db'}",
-        own_valkey.url,
-        extra={"TRILHA_ACK": "chain", "TRILHA_DEADLINE_MS": "1000"},
-    )
-    await made.prepare()
+    made = await System.on_sqlite(tmp_path, own_valkey.url, ack="chain", deadline_ms="1000")
     made.start()
     try:
         alive = made.load(rate=1, seconds=1000)

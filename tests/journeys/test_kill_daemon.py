@@ -15,13 +15,7 @@ async def test_every_acknowledged_click_of_before_the_kill_is_in_sql_afterwards(
     tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
     """I1: with a deadline that no put misses, every answer was `synced`; none of them may be missing after kill -9."""
-    made = System(
-        tmp_path / "home",
-        f"sqlite+aiosqlite:///{tmp_path / 'trilha.db'}",
-        own_valkey.url,
-        extra={"TRILHA_DEADLINE_MS": "5000"},
-    )
-    await made.prepare()
+    made = await System.on_sqlite(tmp_path, own_valkey.url, deadline_ms="5000")
     # Nothing is settled before the kill: what is in SQL afterwards came through the spool alone.
     made.start("serve")
     try:
@@ -50,8 +44,7 @@ async def test_a_second_daemon_on_the_same_spool_is_refused_with_a_clear_error(
     tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
     """Two writers on one spool would break its counts: the second ends with exit code 2 and says what to change."""
-    made = System(tmp_path / "home", f"sqlite+aiosqlite:///{tmp_path / 'trilha.db'}", own_valkey.url)
-    await made.prepare()
+    made = await System.on_sqlite(tmp_path, own_valkey.url)
     made.start("serve")
     try:
         second = System(made.home, made.sql_url, own_valkey.url)

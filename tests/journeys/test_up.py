@@ -227,15 +227,24 @@ def up_home(tmp_path_factory: pytest.TempPathFactory) -> Up:
     return made
 
 
-def test_a_lost_key_ring_is_not_silently_replaced(tmp_path: Path) -> None:
-    """A new ring would refuse every token in circulation: with clicks in the house, `up` asks for the backup."""
-    made = Up(tmp_path / "home")
-    assert made.command("keys", "create").returncode == 0
-    assert made.command("migrate").returncode == 0
-    (tmp_path / "home" / "secrets" / "keyring.json").unlink()
-    answer = made.command("up")
+def test_a_lost_key_ring_is_not_silently_replaced(up: Up) -> None:
+    """A new ring would refuse every token in circulation: where a daemon has run, `up` asks for the backup."""
+    assert up.interrupt() == 0
+    (Path(up.environment["TRILHA_HOME_DIR"]) / "secrets" / "keyring.json").unlink()
+    answer = up.command("up")
     assert answer.returncode == 2
     assert "Restore it from your backup" in answer.stderr
+
+
+def test_looking_before_the_first_start_does_not_stand_in_its_way(tmp_path: Path) -> None:
+    """`doctor` and `migrate` leave files behind, but no clicks: `up` still makes its keys."""
+    made = Up(tmp_path / "home", "--without-redis")
+    assert made.command("doctor").returncode == 1
+    assert made.command("migrate").returncode == 0
+    made.begin()
+    assert "Trilha is up" in made.said
+    assert made.interrupt() == 0
+    made.process.stdout.close()
 
 
 def test_a_redis_url_of_an_unknown_kind_is_named_without_being_shown(tmp_path: Path) -> None:

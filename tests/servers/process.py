@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 import weakref
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
@@ -135,7 +136,7 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
-class Server:
+class Server(ABC):
     """What both servers share: a port, a child, and the ways to hurt it."""
 
     polite = signal.SIGTERM
@@ -209,11 +210,11 @@ class Server:
             return False
         return True
 
-    def _launch(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _launch(self) -> None: ...
 
-    def _answers(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _answers(self) -> bool: ...
 
 
 def existing(path: Path, otherwise: str) -> Path:

@@ -27,6 +27,8 @@ def test_after_a_failed_commit_the_batch_is_not_kept_and_the_next_one_is(tmp_pat
     spool.append([_record()])
     with sqlite3.connect(tmp_path / "spool" / "cache.db") as saboteur:
         # A foreign key that is checked at COMMIT only, so that the COMMIT itself fails.
+        # Another process has left a weaker setting behind, which a new connection would take over.
+        saboteur.execute("UPDATE Settings SET value = 1 WHERE key = 'sqlite_synchronous'")
         saboteur.executescript(
             "CREATE TABLE p (id INTEGER PRIMARY KEY);"
             "CREATE TABLE q (id REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);"
@@ -40,6 +42,9 @@ def test_after_a_failed_commit_the_batch_is_not_kept_and_the_next_one_is(tmp_pat
     saboteur.close()
     repairer.close()
 
+    assert spool._cache._con.execute("PRAGMA synchronous").fetchone() == (2,), (
+        "synced would be a false promise"
+    )
     kept = _record()
     spool.append([kept])
     assert len(spool.keys("c")) == 2
