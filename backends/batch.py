@@ -1,80 +1,113 @@
-"""Group commit and auto-pipelining: one idea, used for the disk spool and for Redis.
+"""Batching: one idea, used for the chain (what one tick of the loop submits), and for the disk spool (group commit).
 
-Items submitted while a batch is being written form the next batch. So a single item waits for nobody, and under load
-one fsync, or one round trip, serves many. A caller waits for its own batch only.
+Items that are submitted while as many batches as allowed are being written form the next batch. So a single item waits
+for nobody, and under load one fsync, or one round trip, serves many. A caller waits for its own batch only.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from domain.errors import StoreUnavailable
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-@dataclass(slots=True)
-class _Batch(Generic[Item]):
-    written: asyncio.Future[None]
-    items: list[Item] = field(default_factory=list)
+class Batch(Generic[Item, Result]):
+    """Items that are written together, and the futures of those who wait for them."""
+
+    __slots__ = ("_answer", "_waiting", "items")
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._waiting: list[asyncio.Future[Result]] = []
+        self._answer: list[Result] = []
+
+    def add(self, item: Item, caller: asyncio.Future[Result]) -> None:
+        """One more item, and who waits for it."""
+        self.items.append(item)
+        self._waiting.append(caller)
+
+    def answer(self, result: Result) -> Result:
+        """Tell every caller, and return what they were told: a batch that was answered before stays with that answer."""
+        if not self._answer:
+            self._answer.append(result)
+            for caller in self._waiting:
+                if not caller.done():
+                    caller.set_result(result)
+        return self._answer[0]
+
+    def fail(self, error: BaseException) -> None:
+        """Tell every caller that has not been answered."""
+        for caller in self._waiting:
+            if not caller.done():
+                caller.set_exception(error)
 
 
-class Batcher(Generic[Item]):
-    """Gathers items and hands them to `write`, one batch at a time.
+class Batcher(Generic[Item, Result]):
+    """Gathers items and hands them to `write`, at most `in_flight` batches of at most `size` items at a time.
 
-    `write` returns when the whole batch is kept and raises when none of it may be taken for kept. At most `waiting`
-    items queue behind a slow store; beyond that `submit` raises StoreUnavailable at once (nothing grows without bound).
+    `write` returns what every caller of the batch is answered, and raises when none of it may be taken for kept; it may
+    answer them earlier itself. At most `waiting` items queue behind a slow store; beyond that `submit` raises
+    StoreUnavailable at once (nothing grows without bound).
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Item]], Awaitable[None]], *, size: int = 512, waiting: int = 8192
+        self,
+        write: Callable[[Batch[Item, Result]], Awaitable[Result]],
+        *,
+        in_flight: int = 1,
+        size: int = 512,
+        waiting: int = 8192,
     ) -> None:
         self._write = write
+        self._in_flight = in_flight
         self._size = size
         self._waiting_limit = waiting
-        self._queue: deque[_Batch[Item]] = deque()
-        self._writer: asyncio.Task[None] | None = None
+        self._queue: deque[Batch[Item, Result]] = deque()
+        self._writers: set[asyncio.Task[None]] = set()
+        self._woken = False
 
-    def submit(self, item: Item) -> asyncio.Future[None]:
-        """The future of the item's batch. Shared by its callers: wait for it, never cancel it."""
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """A future of the item's own: cancelling it disturbs nobody else."""
         queue = self._queue
         if not queue or len(queue[-1].items) >= self._size:
             if len(queue) * self._size >= self._waiting_limit:
                 raise StoreUnavailable("too many writes are waiting")
-            queue.append(_Batch(_quiet_future()))
-        batch = queue[-1]
-        batch.items.append(item)
-        if self._writer is None:
-            self._writer = asyncio.get_running_loop().create_task(self._drain())
-        return batch.written
+            queue.append(Batch())
+        loop = asyncio.get_running_loop()
+        caller: asyncio.Future[Result] = loop.create_future()
+        queue[-1].add(item, caller)
+        if not self._woken:
+            # On the next tick of the loop: what one tick submits is one batch.
+            self._woken = True
+            loop.call_soon(self._start_writers)
+        return caller
 
     async def close(self) -> None:
         """Wait until everything submitted has been written or has failed."""
-        if self._writer is not None:
-            await asyncio.wait({self._writer})
+        while self._queue or self._writers:
+            self._start_writers()
+            await asyncio.wait(self._writers)
 
-    async def _drain(self) -> None:
-        # Starts on the next tick of the loop: what one tick submits is one batch.
-        try:
-            while self._queue:
-                batch = self._queue.popleft()
-                await self._write_one(batch)
-        finally:
-            self._writer = None
+    def _start_writers(self) -> None:
+        self._woken = False
+        while self._queue and len(self._writers) < self._in_flight:
+            writer = asyncio.get_running_loop().create_task(self._write_on(self._queue.popleft()))
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
 
-    async def _write_one(self, batch: _Batch[Item]) -> None:
+    async def _write_on(self, batch: Batch[Item, Result]) -> None:
+        await self._write_one(batch)
+        while self._queue:
+            await self._write_one(self._queue.popleft())
+
+    async def _write_one(self, batch: Batch[Item, Result]) -> None:
         try:
-            await self._write(batch.items)
+            result = await self._write(batch)
         except Exception as error:  # noqa: BLE001  whatever failed, the callers of this batch must hear of it
-            batch.written.set_exception(error)
+            batch.fail(error)
         else:
-            batch.written.set_result(None)
-
-
-def _quiet_future() -> asyncio.Future[None]:
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    # Callers past their deadline no longer listen; asyncio would complain of an exception nobody took.
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return future
+            batch.answer(result)

@@ -1,6 +1,6 @@
 """Breaker: a pure state machine. It owns no clock, no task, no lock: `now` (monotonic seconds) is handed in.
 
-    closed  --(half of >= 20 calls in 10 s failed or slow, or 3 refusals in a row)-->  open
+    closed  --(half of >= 20 calls in 10 s failed or slow, 3 refusals in a row, or broken)-->  open
     open    --(cooldown over: exactly one probe is let out)-->  half_open
     half_open --(probe succeeded)-->  closed, ramping 10 % -> 100 % over 5 s
     half_open --(probe failed)-->  open, cooldown doubled up to 30 s      (probe released --> open, due at once)
@@ -76,8 +76,8 @@ class Breaker:
         else:
             self._count(now, bad=slow)
 
-    def failed(self, ticket: int, now: float, *, refused: bool = False) -> None:
-        """The call failed or timed out; `refused`: nobody listens there."""
+    def failed(self, ticket: int, now: float, *, refused: bool = False, broken: bool = False) -> None:
+        """The call failed or timed out; `refused`: nobody listens there; `broken`: another call would fail as well."""
         if ticket != self._generation:
             return
         if self._state == "half_open":
@@ -85,7 +85,7 @@ class Breaker:
             self._open(now)
             return
         self._refused = self._refused + 1 if refused else 0
-        if self._refused >= self._policy.refusals:
+        if broken or self._refused >= self._policy.refusals:
             self._open(now)
         else:
             self._count(now, bad=True)

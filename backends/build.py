@@ -1,8 +1,10 @@
 """From settings to stores: the one place where stores are chosen and put together."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from backends.breaker import Breaker, Policy
 from backends.chain import FallbackChain, Tiers
 from backends.disk import DiskStore
+from backends.folders import FolderLock, private_folder
 from backends.redis import RedisStore
 from backends.ring import Ring
-from backends.spool import Spool, SpoolLock, spools_under
+from backends.spool import Spool, spools_under
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
@@ -23,10 +26,12 @@ from domain.ids import jitter, random_uuid
 from domain.observations import Observer
 from runtime.settings import Settings
 
-# Of the deadline: the spool and Redis at once, then SQL if the spool has failed. Of 50 ms that is 15, 15 and 20.
+# Of the deadline: the spool and Redis at once, then SQL if the spool has failed. Of 50 ms that is 25, 15 and 20.
 REDIS_SHARE = 0.3
-SPOOL_SHARE = 0.3
+SPOOL_SHARE = 0.5
 SQL_SHARE = 0.4
+# A cache that takes two thirds of that is of little use. A disk is slow in its own way: only what it misses counts.
+REDIS_SLOW = 0.2
 CLOSE_SECONDS = 5.0
 REQUEST_PATIENCE = 2.0
 WORKER_PATIENCE = 10.0
@@ -45,10 +50,18 @@ class Stores:
     ring: Ring
     chain: FallbackChain
 
+    async def open(self) -> None:
+        """Connect to Redis, if it answers; no request does. Neither a store that is down nor a slow one fails this."""
+        if self.redis is not None:
+            with suppress(StoreUnavailable, TimeoutError):
+                async with asyncio.timeout(REQUEST_PATIENCE):
+                    await self.redis.probe()
+
     async def close(self) -> None:
         """Spool what the ring holds, finish what was submitted, close everything."""
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
+                await self.chain.close()
                 await self.chain.rescue()
         await self.disk.close()
         if self.redis is not None:
@@ -56,42 +69,49 @@ class Stores:
         await self.engine.dispose()
 
 
-def open_stores(
-    settings: Settings, clock: Clock, observer: Observer, *, spool: str, beside: bool = False
-) -> Stores:
-    """The stores of a process that writes the spool of that name. Connects to nothing yet.
-
-    `beside`: it runs beside the daemon, and looks into the daemon's spool too.
-    """
+def open_stores(settings: Settings, clock: Clock, observer: Observer, *, name: str) -> Stores:
+    """The stores of a process; `name` is what its spools are called. Connects to nothing yet."""
     boot = random_uuid().hex[:12]
     settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(settings.sql, patience=REQUEST_PATIENCE)
     redis = RedisStore(settings.redis_url, ttl_ms=settings.click_ttl * 1000) if settings.redis_url else None
-    synced = settings.spool_sync == "full"
-    own = settings.spools / spool
     disk = DiskStore(
-        lambda: open_spool(settings, own, boot),
-        synced=synced,
-        siblings=lambda: _open_spools(settings, except_for=own) if beside else [],
+        _spools_of(settings, name, boot),
+        synced=settings.spool_sync == "full",
+        folders=lambda: spools_under(settings.spools),
+        open_beside=lambda folder: open_spool(settings, folder),
     )
     ledger = SqlLedger(engine)
     catalog = SqlCatalog(engine, clock)
 
     budget = settings.deadline_ms / 1000
 
-    def tier(name: str, store: TierStore, share: float) -> Tier:
-        breaker, patience = Breaker(Policy(), jitter), budget * share
+    def tier(name: str, store: TierStore, share: float, slow: float) -> Tier:
         return Tier(
-            name=name, store=store, breaker=breaker, patience=patience, clock=clock, observer=observer
+            name=name,
+            store=store,
+            breaker=Breaker(Policy(), jitter),
+            patience=budget * share,
+            slow=budget * slow,
+            clock=clock,
+            observer=observer,
         )
 
     ring = Ring(settings.ring_size, observer)
     tiers = Tiers(
-        redis=tier("redis", redis, REDIS_SHARE) if redis else None,
-        disk=tier("disk", disk, SPOOL_SHARE),
-        sql=tier("sql", ledger, SQL_SHARE),
+        redis=tier("redis", redis, REDIS_SHARE, REDIS_SLOW) if redis else None,
+        disk=tier("disk", disk, SPOOL_SHARE, SPOOL_SHARE),
+        sql=tier("sql", ledger, SQL_SHARE, SQL_SHARE),
     )
-    chain = FallbackChain(tiers, ring, ack=settings.ack, budget=budget, clock=clock, observer=observer)
+    chain = FallbackChain(
+        tiers,
+        ring,
+        ack=settings.ack,
+        wait_for=settings.wait_for,
+        budget=budget,
+        clock=clock,
+        observer=observer,
+    )
     return Stores(
         boot=boot,
         engine=engine,
@@ -104,21 +124,37 @@ def open_stores(
     )
 
 
-def open_spool(settings: Settings, folder: Path, boot: str = "") -> Spool:
-    """One spool, with the quota and the sync of the settings."""
-    synced = settings.spool_sync == "full"
-    return Spool(folder, quota=int(settings.spool_quota), synced=synced, node=settings.node, boot=boot)
+def open_spool(settings: Settings, folder: Path) -> Spool:
+    """A spool beside its writer, to read and to trim."""
+    return Spool(folder, quota=int(settings.spool_quota), synced=settings.spool_sync == "full")
 
 
 def open_all_spools(settings: Settings) -> list[Spool]:
-    """Every writer's spool on this machine, for the settling worker and for the operator's hands."""
-    return _open_spools(settings, except_for=None)
+    """Every writer's spool on this machine, for the operator's hands."""
+    return [open_spool(settings, folder) for folder in spools_under(settings.spools)]
 
 
-def _open_spools(settings: Settings, *, except_for: Path | None) -> list[Spool]:
-    return [open_spool(settings, folder) for folder in spools_under(settings.spools) if folder != except_for]
+def _spools_of(settings: Settings, name: str, boot: str) -> Callable[[], Spool]:
+    """Opens a writer's spools, a fresh folder each time: what could not be written is never written again."""
+    numbers = count(1)
+
+    def open_next() -> Spool:
+        own = f"{boot}.{next(numbers)}"
+        private_folder(settings.spools)
+        return Spool(
+            settings.spools / f"{name}-{own}",
+            quota=int(settings.spool_quota),
+            synced=settings.spool_sync == "full",
+            node=settings.node,
+            boot=own,
+        )
+
+    return open_next
 
 
-def lock_spool(settings: Settings, name: str) -> SpoolLock:
-    """Be the only process that does this to the spools; ConfigError when another one is."""
-    return SpoolLock(settings.spools / f"{name}.lock", name)
+def lock_settling(settings: Settings) -> FolderLock:
+    """Be the only process that settles these spools; ConfigError when another one does."""
+    return FolderLock(
+        settings.spools / "settler.lock",
+        "another settler. Stop it, or give this one its own TRILHA_SPOOL_DIR",
+    )

@@ -4,27 +4,37 @@ durable (default): the disk spool and Redis at once; the receipt is the spool's.
 the time that is left. chain: the first that accepts, in order; cheaper, and it promises less: a click that only Redis
 has taken is `token_only` until it has been spooled a moment later.
 
+The clicks of one tick of the loop travel together: one operation of each store, one deadline, one receipt for all.
+
 A click whose receipt is `token_only` waits in the ring, and is spooled as soon as the spool works. Until then it
 would be lost with this process; the metric `trilha_ring_waiting` says how many that are.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from backends.batch import Batch, Batcher
+from backends.codec import Packed, pack
 from backends.ring import Ring
 from backends.tier import Tier
 from domain.click import Click
 from domain.clock import Clock
-from domain.errors import RecordRejected, StoreError
+from domain.errors import RecordRejected, StoreError, StoreUnavailable
 from domain.observations import Observer
-from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt, Unknown
+from domain.outcomes import MISSING, NOTHING_PROMISED, UNKNOWN, Durability, Found, Lookup, Receipt, Unknown
 
 Ack = Literal["durable", "chain"]
+WaitFor = Literal["both", "durability", "visible", "token"]
 RESCUE_BATCH = 500
-_NOTHING = Receipt(durability=Durability.TOKEN_ONLY, visible=False)
 FIND_SECONDS = {"redis": 0.25, "disk": 1.0, "sql": 2.0}
+_RECEIPTS = {
+    (durability, visible): Receipt(durability=durability, visible=visible)
+    for durability in Durability
+    for visible in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,31 +51,49 @@ class Tiers:
 
 
 class FallbackChain:
-    """Answers every `put` within `budget` seconds, with what is then true."""
+    """Answers every `put` within `budget` seconds, with what is then true.
+
+    `wait_for`, in durable mode, is what the answer waits for: both receipts, the durability, the visibility (and the
+    durability where that fails), or nothing but the token. The clicks are kept in any case.
+    """
 
     def __init__(
-        self, tiers: Tiers, ring: Ring, *, ack: Ack, budget: float, clock: Clock, observer: Observer
+        self,
+        tiers: Tiers,
+        ring: Ring,
+        *,
+        ack: Ack,
+        wait_for: WaitFor = "both",
+        budget: float,
+        clock: Clock,
+        observer: Observer,
     ) -> None:
         self._tiers = tiers
         self._ring = ring
-        self._ack = ack
+        self._mode = self._durable if ack == "durable" else self._in_order
+        self._wait_for = wait_for
         self._budget = budget
         self._clock = clock
         self._observer = observer
+        self._puts: Batcher[Packed, Receipt] = Batcher(self._put_batch, in_flight=64, size=256)
 
     async def put(self, click: Click) -> Receipt:
         """Never raises; a click that no store has taken in time is `token_only`, never called stored."""
-        deadline = self._clock.monotonic() + self._budget
         try:
-            receipt = await (self._durable if self._ack == "durable" else self._in_order)(click, deadline)
-        except RecordRejected:
-            # Data are lost here: no store takes this record. Only the token still says link and ad.
-            self._observer.receipt(_NOTHING)
-            return _NOTHING
+            return await self._puts.submit(pack(click))
+        except (RecordRejected, StoreUnavailable):
+            # Data are lost here: no store takes this record, or more wait than memory should hold. The token still
+            # says link and ad.
+            self._observer.receipt(NOTHING_PROMISED, 1)
+            return NOTHING_PROMISED
+
+    async def _put_batch(self, batch: Batch[Packed, Receipt]) -> Receipt:
+        receipt = await self._mode(batch, self._clock.monotonic() + self._budget)
         if not receipt.durability.acknowledged:
-            self._ring.add(click)
-        self._observer.receipt(receipt)
-        return receipt
+            self._ring.add(batch.items)
+        promised = batch.answer(receipt)
+        self._observer.receipt(promised, len(batch.items))
+        return promised
 
     async def find(self, click_id: UUID) -> Lookup:
         """The first store that has it. Missing only when every store that might have it said so."""
@@ -98,7 +126,7 @@ class FallbackChain:
 
     async def discard(self, click_id: UUID) -> None:
         """Remove the click everywhere; raises the first StoreError after every store was asked."""
-        self._ring.remove(click_id)
+        self._ring.remove([click_id])
         calls = (tier.store.discard(click_id) for tier in self._tiers.all())
         results = await asyncio.gather(*calls, return_exceptions=True)
         for error in results:
@@ -110,25 +138,17 @@ class FallbackChain:
 
     async def rescue(self) -> None:
         """Spool what waits in the ring. Called in the background, again and again."""
-        while waiting := self._ring.oldest(RESCUE_BATCH):
-            kept = await asyncio.gather(*(self._rescue_one(click) for click in waiting))
-            if not any(kept):
-                break
+        while (waiting := self._ring.oldest(RESCUE_BATCH)) and await self._rescued(waiting):
+            self._ring.remove(click.id for click, _ in waiting)
 
-    async def _rescue_one(self, click: Click) -> bool:
-        """True when the click need not wait any longer. No visitor waits for it, so the spool may take its time."""
+    async def _rescued(self, waiting: Sequence[Packed]) -> bool:
+        """True when the clicks need not wait any longer. No visitor waits for them: the spool may take its time."""
         try:
-            await self._tiers.disk.store.put(click)
-        except RecordRejected:
-            kept = True
+            await self._tiers.disk.store.put_batch(waiting)
         except StoreError:
             deadline = self._clock.monotonic() + FIND_SECONDS["sql"]
-            kept = await self._tiers.sql.put(click, deadline) is not None
-        else:
-            kept = True
-        if kept:
-            self._ring.remove(click.id)
-        return kept
+            return await self._tiers.sql.put_batch(waiting, deadline) is not None
+        return True
 
     async def probe(self) -> None:
         """Let each tier whose breaker is open try whether it works again. Called in the background."""
@@ -138,24 +158,35 @@ class FallbackChain:
         """Breaker states by tier name."""
         return {tier.name: tier.state for tier in self._tiers.all()}
 
-    async def _durable(self, click: Click, deadline: float) -> Receipt:
-        redis = self._tiers.redis
-        showing = None if redis is None else asyncio.ensure_future(_visible(redis, click, deadline))
-        kept = await self._tiers.disk.put(click, deadline) or await self._tiers.sql.put(click, deadline)
-        visible = showing is not None and await showing
-        return Receipt(durability=kept.durability if kept else Durability.TOKEN_ONLY, visible=visible)
+    async def close(self) -> None:
+        """Wait until every put has been answered."""
+        await self._puts.close()
 
-    async def _in_order(self, click: Click, deadline: float) -> Receipt:
+    async def _durable(self, batch: Batch[Packed, Receipt], deadline: float) -> Receipt:
+        if self._wait_for == "token":
+            batch.answer(NOTHING_PROMISED)
+        showing = asyncio.ensure_future(self._show(batch, deadline))
+        kept = await self._keep(batch.items, deadline)
+        durability = kept.durability if kept else Durability.TOKEN_ONLY
+        if self._wait_for == "durability":
+            batch.answer(_RECEIPTS[durability, showing.done() and showing.result()])
+        return _RECEIPTS[durability, await showing]
+
+    async def _keep(self, clicks: Sequence[Packed], deadline: float) -> Receipt | None:
+        return await self._tiers.disk.put_batch(clicks, deadline) or await self._tiers.sql.put_batch(
+            clicks, deadline
+        )
+
+    async def _show(self, batch: Batch[Packed, Receipt], deadline: float) -> bool:
+        redis = self._tiers.redis
+        visible = redis is not None and await redis.put_batch(batch.items, deadline) is not None
+        if visible and self._wait_for == "visible":
+            batch.answer(_RECEIPTS[Durability.TOKEN_ONLY, True])
+        return visible
+
+    async def _in_order(self, batch: Batch[Packed, Receipt], deadline: float) -> Receipt:
         for tier in self._tiers.all():
-            receipt = await tier.put(click, deadline)
+            receipt = await tier.put_batch(batch.items, deadline)
             if receipt is not None:
                 return receipt
-        return _NOTHING
-
-
-async def _visible(redis: Tier, click: Click, deadline: float) -> bool:
-    """Redis is never a reason to fail: a record it refuses is simply not visible."""
-    try:
-        return await redis.put(click, deadline) is not None
-    except RecordRejected:
-        return False
+        return NOTHING_PROMISED

@@ -1,10 +1,19 @@
 """Bytes of clicks, starts and books: the only serialisation boundary. MessagePack, tagged and versioned; never pickle.
 
-The first byte is the format (now 1); the record's kind is its tag. Unknown fields are ignored and new fields have
-defaults, so that daemons of neighbouring versions read each other's spools.
+The first byte is the format (now 2); the record follows as an array whose first item is its kind. Fields are only ever
+appended, with defaults, and unknown ones at the end are ignored, so that daemons of neighbouring versions read each
+other's spools.
+
+Many records of one commit lie together in a batch: its own format byte, then for each record its length, its CRC-32
+and its bytes. Whatever was torn or flipped is told apart from what was not.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
 from uuid import UUID
+from zlib import crc32
 
 import msgspec
 
@@ -13,56 +22,70 @@ from domain.books import BookEntry
 from domain.click import Click, Method
 from domain.errors import RecordRejected
 
-FORMAT = b"\x01"
+FORMAT = b"\x02"
+BATCH_FORMAT = b"\x81"
 MAX_RECORD = 32_000
 Record = Click | Start | BookEntry
+_FRAME = Struct(">II")
 
 
-class _Click(msgspec.Struct, frozen=True, tag="c", omit_defaults=True, kw_only=True, array_like=False):
+class Packed(NamedTuple):
+    """A click with its bytes: encoded once, for every store that takes it."""
+
+    click: Click
+    raw: bytes
+
+
+class _Click(msgspec.Struct, frozen=True, tag="c", array_like=True):
     id: bytes
     link_id: int
     node: int
     ad_key: bytes
-    method: Method = "GET"
-    params: dict[str, str] = {}
-    referer_host: str = ""
-    language: str = ""
-    prefetch: str = ""
-    visitor_key: bytes | None = None
-    visitor_period: int | None = None
-    fbclid_key: bytes | None = None
-    sealed: bytes | None = None
+    method: Method
+    params: dict[str, str]
+    referer_host: str
+    language: str
+    prefetch: str
+    visitor_key: bytes | None
+    visitor_period: int | None
+    fbclid_key: bytes | None
+    sealed: bytes | None
 
 
-class _Start(msgspec.Struct, frozen=True, tag="s", omit_defaults=True, kw_only=True):
+class _Start(msgspec.Struct, frozen=True, tag="s", array_like=True):
     id: bytes
     bot_id: int
     telegram_id: int
     at_ms: int
-    click_id: bytes | None = None
-    link_id: int = 0
-    node: int = 0
-    ad_key: bytes = b""
+    click_id: bytes | None
+    link_id: int
+    node: int
+    ad_key: bytes
 
 
-class _Books(msgspec.Struct, frozen=True, tag="b", omit_defaults=True, kw_only=True):
+class _Books(msgspec.Struct, frozen=True, tag="b", array_like=True):
     node: int
     boot: str
     minute: int
-    issued: int = 0
-    synced: int = 0
-    written: int = 0
-    token_only: int = 0
-    visible: int = 0
-    spooled: int = 0
+    issued: int
+    synced: int
+    written: int
+    token_only: int
+    visible: int
+    spooled: int
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Click | _Start | _Books).decode
 
 
+def pack(click: Click) -> Packed:
+    """The click with its bytes; RecordRejected as `encode`."""
+    return Packed(click, encode(click))
+
+
 def encode(record: Record) -> bytes:
-    """Bytes of a record; RecordRejected above 32,000 bytes (diskcache would keep more outside its journal)."""
+    """Bytes of a record; RecordRejected above 32,000 bytes (one visitor must not fill a spool)."""
     try:
         raw = FORMAT + _encode(_to_wire(record))
     except (ValueError, OverflowError):
@@ -90,38 +113,93 @@ def decode_click(raw: bytes) -> Click:
     return record
 
 
+def encode_batch(records: Iterable[bytes]) -> bytes:
+    """Encoded records as one piece of bytes."""
+    parts = [BATCH_FORMAT]
+    for raw in records:
+        parts += (_FRAME.pack(len(raw), crc32(raw)), raw)
+    return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What could be read of an entry, and the pieces that could not."""
+
+    records: list[Record]
+    damaged: list[bytes]
+
+
+def decode_entry(raw: bytes | None) -> Unpacked:
+    """The records of a batch, or the single record that `raw` is. Raises nothing: what is damaged is said to be."""
+    found = Unpacked([], [])
+    for piece, sound in _pieces(raw or b""):
+        record = _decoded(piece) if sound else None
+        if record is None:
+            found.damaged.append(piece)
+        else:
+            found.records.append(record)
+    return found
+
+
+def _decoded(piece: bytes) -> Record | None:
+    try:
+        return decode(piece)
+    except RecordRejected:
+        return None
+
+
+def _pieces(raw: bytes) -> Iterable[tuple[bytes, bool]]:
+    if raw[:1] != BATCH_FORMAT:
+        yield raw, True
+        return
+    at = 1
+    while at < len(raw):
+        begin = at + _FRAME.size
+        if begin > len(raw):
+            yield raw[at:], False
+            return
+        length, checksum = _FRAME.unpack_from(raw, at)
+        piece = raw[begin : begin + length]
+        if len(piece) < length or not 0 < length <= MAX_RECORD:
+            # A torn tail, or a length that was hit: where the next record begins is not known.
+            yield raw[at:], False
+            return
+        yield piece, crc32(piece) == checksum
+        at = begin + length
+
+
 def _to_wire(record: Record) -> _Click | _Start | _Books:
     match record:
         case Click():
             return _Click(
-                id=record.id.bytes,
-                link_id=record.link_id,
-                node=record.node,
-                ad_key=record.ad_key,
-                method=record.method,
-                params=dict(record.params),
-                referer_host=record.referer_host,
-                language=record.language,
-                prefetch=record.prefetch,
-                visitor_key=record.visitor_key,
-                visitor_period=record.visitor_period,
-                fbclid_key=record.fbclid_key,
-                sealed=record.sealed,
+                record.id.bytes,
+                record.link_id,
+                record.node,
+                record.ad_key,
+                record.method,
+                record.params,  # type: ignore[arg-type]  # any Mapping is written as a map
+                record.referer_host,
+                record.language,
+                record.prefetch,
+                record.visitor_key,
+                record.visitor_period,
+                record.fbclid_key,
+                record.sealed,
             )
         case Start():
             click = record.click
             return _Start(
-                id=record.id.bytes,
-                bot_id=record.owner.bot_id,
-                telegram_id=record.owner.telegram_id,
-                at_ms=record.at_ms,
-                click_id=click.id.bytes if click else None,
-                link_id=click.link_id if click else 0,
-                node=click.node if click else 0,
-                ad_key=click.ad_key if click else b"",
+                record.id.bytes,
+                record.owner.bot_id,
+                record.owner.telegram_id,
+                record.at_ms,
+                click.id.bytes if click else None,
+                click.link_id if click else 0,
+                click.node if click else 0,
+                click.ad_key if click else b"",
             )
         case BookEntry():
-            return _Books(**{name: getattr(record, name) for name in _Books.__struct_fields__})
+            return _Books(*(getattr(record, name) for name in _Books.__struct_fields__))
 
 
 def _from_wire(wire: _Click | _Start | _Books) -> Record:

@@ -1,129 +1,198 @@
 """DiskStore: the spool as a ClickStore. One thread owns the file; one commit serves everyone who waits."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from backends.batch import Batcher
-from backends.codec import decode_click, encode
+from backends.batch import Batch, Batcher
+from backends.codec import Packed, encode, pack
 from backends.spool import Fact, Spool
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
-from domain.errors import ConfigError, RecordRejected, StoreUnavailable
+from domain.errors import ConfigError, StoreBroken, StoreUnavailable
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt
 
 T = TypeVar("T")
+Records = Sequence[tuple[Fact, bytes]]
 MOST_LATE = 100_000
 
 
 class DiskStore:
     """Acknowledges after COMMIT: with fsync that is `synced`, without it `written`.
 
-    The spool is opened by its thread at first use and, if that fails, at each use until it succeeds: a daemon starts
-    with its disk broken. `siblings` are other writers' spools on this machine, looked into by `find` alone.
+    A spool is opened by its thread at first use, a fresh one each time (`open_spool`), and if that fails, at each use
+    until it succeeds: a daemon starts with its disk broken. A spool that could not be written is closed for good.
+    `folders` are all spools of this machine: `find` looks into those of other writers, living or dead, too.
     """
 
     def __init__(
-        self, open_spool: Callable[[], Spool], *, synced: bool, siblings: Callable[[], list[Spool]] = list
+        self,
+        open_spool: Callable[[], Spool],
+        *,
+        synced: bool,
+        folders: Callable[[], Iterable[Path]] = tuple,
+        open_beside: Callable[[Path], Spool] | None = None,
     ) -> None:
         durability = Durability.SYNCED if synced else Durability.WRITTEN
         self._receipt = Receipt(durability=durability, visible=False)
         self._open_spool = open_spool
-        self._open_siblings = siblings
-        self._siblings: list[Spool] | None = None
+        self._folders = folders
+        self._open_beside = open_beside
+        self._beside: dict[Path, Spool] = {}
         self._spool: Spool | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._late: dict[UUID, asyncio.Future[None]] = {}
-        self._records: Batcher[tuple[Fact, bytes]] = Batcher(self._write)
+        self._commits: Batcher[Records, None] = Batcher(self._commit, size=64, waiting=1024)
 
     async def put(self, click: Click) -> Receipt:
-        """Returns after the COMMIT of the click's own batch.
+        """Returns after the COMMIT of the click's own batch; a click that is here already stays as it is (I7)."""
+        if await self._in_thread(lambda: self._own().find(click.id)) is not None:
+            return self._receipt
+        return await self.put_batch([pack(click)])
 
-        A put whose caller gave up may still be written. A second put of that click waits for the first one, so that
+    async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
+        """Returns after the COMMIT that holds all of them. Clicks not put before.
+
+        A put whose caller gave up may still be written. A second put of its clicks waits for the first one, so that
         no click is taken, and counted, twice.
         """
-        late = self._late.pop(click.id, None)
-        written = late if late is not None and not _failed(late) else self._submit(click)
+        late = self._take_late(batch)
+        fresh = [packed for packed in batch if packed.click.id not in late] if late else batch
+        commits = [*set(late.values()), *([self._submit(fresh)] if fresh else [])]
         try:
-            await asyncio.shield(written)
+            for commit in commits:
+                await asyncio.shield(commit)
         except asyncio.CancelledError:
-            self._remember(click.id, written)
+            for click, _ in batch:
+                self._remember(click.id, late.get(click.id, commits[-1]))
             raise
         return self._receipt
 
     async def put_start(self, start: Start) -> None:
         """Keep a start until the ledger takes it; as durable as a click."""
-        await asyncio.shield(self._submit(start))
+        await asyncio.shield(self._submit([(start, encode(start))]))
 
     async def put_books(self, entries: Sequence[BookEntry]) -> None:
         """Keep receipts' figures until the ledger takes them."""
-        await asyncio.gather(*(asyncio.shield(self._submit(entry)) for entry in entries))
+        await asyncio.shield(self._submit([(entry, encode(entry)) for entry in entries]))
 
     async def find(self, click_id: UUID) -> Lookup:
         """Found while the click waits to be settled, Missing afterwards."""
         try:
-            raw = await self._in_thread(lambda spool: self._look(spool, "c" + click_id.hex))
-            return MISSING if raw is None else Found(decode_click(raw))
-        except (RecordRejected, ValueError):
-            return MISSING
+            click = await self._in_thread(lambda: self._look(click_id))
         except StoreUnavailable:
             return UNKNOWN
+        return MISSING if click is None else Found(click)
 
     async def discard(self, click_id: UUID) -> None:
-        """Remove the click from the spool: it will not be settled from here."""
-        await self._in_thread(lambda spool: spool.remove("c" + click_id.hex))
+        """Remove the click from the spools: it will not be settled from here."""
+        await self._in_thread(lambda: self._remove(click_id))
 
     async def probe(self) -> None:
         """A real write."""
-        await self._in_thread(lambda spool: spool.probe())
+        await self._in_thread(lambda: self._writing(lambda spool: spool.probe()))
 
     async def size(self) -> tuple[int, int]:
-        """Records waiting, bytes on disk."""
-        return await self._in_thread(lambda spool: (len(spool), spool.volume()))
+        """Entries waiting and bytes on disk, of all spools here: they share one quota."""
+        return await self._in_thread(self._measure)
 
     async def close(self) -> None:
         """Finish what was submitted; what is in the spool stays."""
-        await self._records.close()
-        if self._spool is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._close_spools)
+        await self._commits.close()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close_spools)
         self._thread.shutdown()
 
+    # ------------------------------------------------------------ on the loop
+
+    def _submit(self, records: Records) -> asyncio.Future[None]:
+        commit = self._commits.submit(records)
+        # A caller past its deadline no longer listens; asyncio would complain of an exception nobody took.
+        commit.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return commit
+
+    def _take_late(self, batch: Sequence[Packed]) -> dict[UUID, asyncio.Future[None]]:
+        """The commits under way of clicks that were given up before, by click."""
+        if not self._late:
+            return {}
+        late = ((click.id, self._late.pop(click.id, None)) for click, _ in batch)
+        return {click_id: commit for click_id, commit in late if commit is not None and not _failed(commit)}
+
+    def _remember(self, click_id: UUID, commit: asyncio.Future[None]) -> None:
+        if len(self._late) >= MOST_LATE:
+            del self._late[next(iter(self._late))]
+        self._late[click_id] = commit
+
+    async def _commit(self, batch: Batch[Records, None]) -> None:
+        records = [record for part in batch.items for record in part]
+        await self._in_thread(lambda: self._writing(lambda spool: spool.append(records)))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _settings_as_outage, call)
+
+    # ------------------------------------------------------------ in the thread
+
+    def _own(self) -> Spool:
+        if self._spool is None:
+            self._spool = self._open_spool()
+        return self._spool
+
+    def _writing(self, call: Callable[[Spool], T]) -> T:
+        spool = self._own()
+        try:
+            return call(spool)
+        except StoreBroken:
+            # Never written again, never fsync'd again: the next use opens a fresh one, and the worker adopts this one.
+            self._spool = None
+            spool.close()
+            raise
+
+    def _measure(self) -> tuple[int, int]:
+        spools = list(self._all())
+        volumes = [spool.volume() for spool in spools]
+        if self._spool is not None:
+            self._spool.elsewhere = sum(volumes[1:])
+        return sum(map(len, spools)), sum(volumes)
+
+    def _remove(self, click_id: UUID) -> None:
+        for spool in self._all():
+            spool.remove(click_id)
+
+    def _look(self, click_id: UUID) -> Click | None:
+        return next((found for spool in self._all() if (found := spool.find(click_id)) is not None), None)
+
+    def _all(self) -> Iterator[Spool]:
+        """Our own spool, then every other one that is there now. StoreUnavailable when one cannot be opened."""
+        if self._open_beside is None:
+            yield self._own()
+            return
+        if self._spool is not None:
+            yield self._spool
+        own = self._spool.folder if self._spool is not None else None
+        folders = {folder for folder in self._folders() if folder != own}
+        for gone in self._beside.keys() - folders:
+            self._beside.pop(gone).close()
+        for folder in sorted(folders):
+            if folder not in self._beside:
+                self._beside[folder] = self._open_beside(folder)
+            yield self._beside[folder]
+
     def _close_spools(self) -> None:
-        for spool in (self._spool, *(self._siblings or ())):
+        for spool in (self._spool, *self._beside.values()):
             if spool is not None:
                 spool.close()
 
-    def _submit(self, fact: Fact) -> asyncio.Future[None]:
-        # A record at fault is refused by `encode`, alone, before it can fail the batch of others.
-        return self._records.submit((fact, encode(fact)))
 
-    def _remember(self, click_id: UUID, written: asyncio.Future[None]) -> None:
-        if len(self._late) >= MOST_LATE:
-            del self._late[next(iter(self._late))]
-        self._late[click_id] = written
-
-    async def _write(self, records: Sequence[tuple[Fact, bytes]]) -> None:
-        await self._in_thread(lambda spool: spool.append(records))
-
-    async def _in_thread(self, call: Callable[[Spool], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._call, call)
-
-    def _look(self, own: Spool, key: str) -> bytes | None:
-        if self._siblings is None:
-            self._siblings = self._open_siblings()
-        return next((raw for spool in (own, *self._siblings) if (raw := spool.get(key)) is not None), None)
-
-    def _call(self, call: Callable[[Spool], T]) -> T:
-        if self._spool is None:
-            try:
-                self._spool = self._open_spool()
-            except ConfigError as error:
-                raise StoreUnavailable(str(error)) from error
-        return call(self._spool)
+def _settings_as_outage(call: Callable[[], T]) -> T:
+    """A folder that is not as it must be is a store that is down: the redirect goes on, and `doctor` says what is wrong."""
+    try:
+        return call()
+    except ConfigError as error:
+        raise StoreUnavailable(str(error)) from error
 
 
-def _failed(written: asyncio.Future[None]) -> bool:
-    return written.done() and written.exception() is not None
+def _failed(commit: asyncio.Future[None]) -> bool:
+    return commit.done() and (commit.cancelled() or commit.exception() is not None)

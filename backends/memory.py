@@ -1,9 +1,13 @@
 """MemoryStore: the smallest store that passes the contract. For tests and tools; it outlives nothing."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
+from backends.codec import Packed
 from domain.click import Click
 from domain.outcomes import MISSING, Durability, Found, Lookup, Receipt
+
+_RECEIPT = Receipt(durability=Durability.TOKEN_ONLY, visible=True)
 
 
 class MemoryStore:
@@ -15,7 +19,13 @@ class MemoryStore:
     async def put(self, click: Click) -> Receipt:
         """Keep the click, unless one of that id is kept already."""
         self._clicks.setdefault(click.id, click)
-        return Receipt(durability=Durability.TOKEN_ONLY, visible=True)
+        return _RECEIPT
+
+    async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
+        """Keep all of them."""
+        for click, _ in batch:
+            await self.put(click)
+        return _RECEIPT
 
     async def find(self, click_id: UUID) -> Lookup:
         """Found or Missing."""

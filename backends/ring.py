@@ -1,8 +1,10 @@
 """Ring: a bounded waiting room, in memory, for clicks that no store could take."""
 
+from collections.abc import Iterable
 from itertools import islice
 from uuid import UUID
 
+from backends.codec import Packed
 from domain.click import Click
 from domain.observations import Observer
 
@@ -13,28 +15,31 @@ class Ring:
     def __init__(self, limit: int, observer: Observer) -> None:
         self._limit = limit
         self._observer = observer
-        self._clicks: dict[UUID, Click] = {}
+        self._clicks: dict[UUID, Packed] = {}
 
-    def add(self, click: Click) -> None:
-        """Let a click wait."""
-        self._clicks[click.id] = click
-        dropped = len(self._clicks) > self._limit
-        if dropped:
-            del self._clicks[next(iter(self._clicks))]
-        self._observer.ring(len(self._clicks), int(dropped))
+    def add(self, batch: Iterable[Packed]) -> None:
+        """Let clicks wait."""
+        for packed in batch:
+            self._clicks[packed.click.id] = packed
+        dropped = max(0, len(self._clicks) - self._limit)
+        for oldest in list(islice(self._clicks, dropped)):
+            del self._clicks[oldest]
+        self._observer.ring(len(self._clicks), dropped)
 
     def get(self, click_id: UUID) -> Click | None:
         """The click, while it waits."""
-        return self._clicks.get(click_id)
+        packed = self._clicks.get(click_id)
+        return None if packed is None else packed.click
 
-    def oldest(self, limit: int) -> list[Click]:
+    def oldest(self, limit: int) -> list[Packed]:
         """Up to `limit` clicks, those that have waited longest."""
         return list(islice(self._clicks.values(), limit))
 
-    def remove(self, click_id: UUID) -> None:
-        """The click is kept elsewhere now."""
-        if self._clicks.pop(click_id, None) is not None:
-            self._observer.ring(len(self._clicks), 0)
+    def remove(self, clicks: Iterable[UUID]) -> None:
+        """The clicks are kept elsewhere now."""
+        for click_id in clicks:
+            self._clicks.pop(click_id, None)
+        self._observer.ring(len(self._clicks), 0)
 
     def __len__(self) -> int:
         """How many wait."""

@@ -1,40 +1,50 @@
 """Spool: the disk tier seen as a queue, on diskcache. What is in it is acknowledged and not yet in SQL.
 
-Keys sort by kind, then by time:   b… spooled counts   c… clicks   r… receipts   s… starts
-One writing process per spool (a lock); the settling worker reads and trims it from its own process. Records leave
-only through `trim`, after they are in SQL: nothing is evicted (I13).
+Keys sort by kind, then by time:
+
+    c<newest>-<oldest>-<writer>-<n>   clicks of one commit, a batch: milliseconds of its newest and oldest in hex
+    r<minute>-<boot>                  receipts' figures
+    s<start id>                       a start
+
+One process writes a spool, and holds its lock while it lives; the settling worker reads and trims it from its own
+process, and adopts it when the writer is gone. Records leave only through `trim`, after they are in SQL: nothing is
+evicted (I13).
 """
 
-import errno
-import fcntl
-import os
 import sqlite3
-import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from shutil import rmtree
 from threading import Event
-from typing import IO, Any
+from typing import Any
+from uuid import UUID
+from zlib import crc32
 
 from diskcache import Cache, Disk, Timeout
 from diskcache.core import MODE_RAW
 
-from backends.codec import encode
+from backends.codec import Unpacked, decode_entry, encode, encode_batch
+from backends.folders import FolderLock, private_folder
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click
-from domain.errors import ConfigError, SpoolFull, StoreUnavailable
+from domain.errors import SpoolFull, StoreBroken, StoreUnavailable
+from domain.ids import random_uuid, uuid7_ms
 
 DATABASE = "cache.db"
+WRITER_LOCK = "writer.lock"
 # SQLite waits for a lock in growing sleeps, too coarse for a redirect. The writer asks again every 0.3 ms; trimming
 # asks seldom and pauses between its chunks, so that the writer always goes first.
 WRITER_POLL, WRITER_TRIES = 0.0003, 6000
 TRIM_POLL, TRIM_TRIES = 0.004, 500
 TRIM_CHUNK = 32
 TRIM_PAUSE = 0.004
+BATCH_SPAN_MS = 1000
 FOREIGN = "!"
+ASIDE = "aside"
 Fact = Click | Start | BookEntry
 
 
@@ -69,59 +79,88 @@ class RawDisk(Disk):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record as it lies in the spool. `raw` is None when the row is not one we wrote."""
+    """One entry as it lies in the spool, and what could be read of it. `raw` is None when we did not write the row."""
 
     key: str
     raw: bytes | None
+    found: Unpacked
+
+    @classmethod
+    def of(cls, key: str, raw: bytes | None) -> "Entry":
+        """The entry, unpacked."""
+        return cls(key, raw, decode_entry(raw))
 
 
 class Spool:
-    """One diskcache folder. All calls of one Spool come from one thread."""
+    """One diskcache folder. All calls of one Spool come from one thread.
+
+    `boot` names the writer in the books; without it the spool is opened beside its writer, to read and to trim.
+    """
 
     def __init__(self, folder: Path, *, quota: int, synced: bool, node: int = 0, boot: str = "") -> None:
+        self.folder = private_folder(folder)
         self._quota = quota
         self._node = node
         self._boot = boot
         self._spooled: dict[int, int] = {}
-        self._folder = private_folder(folder)
-        self._synchronous = 2 if synced else 1
+        self._broken = False
+        self.elsewhere = 0  # bytes that other spools hold of the same quota
+        self._writer, self._numbers = random_uuid().hex[:8], count()
         self._pause = Event()  # never set: waiting for it is how this thread sleeps
-        with _as_unavailable():
-            self._cache = Cache(
-                str(folder),
-                timeout=0,
-                disk=RawDisk,
-                eviction_policy="none",
-                cull_limit=0,
-                statistics=0,
-                tag_index=0,
-                sqlite_synchronous=self._synchronous,
-            )
+        self._lock = FolderLock(folder / WRITER_LOCK, "another writer") if boot else None
+        try:
+            self._cache = _open(folder, synced=synced)
+        except StoreUnavailable:
+            if self._lock is not None:
+                self._lock.release()
+            raise
 
     def append(self, records: Sequence[tuple[Fact, bytes]]) -> None:
-        """Keep all in one transaction, or raise StoreUnavailable and keep none. A fact that is there stays (I7)."""
-        if self.volume() >= self._quota:
-            raise SpoolFull("the spool is at its quota")
-        counted: dict[int, int] = {}
-        with _as_unavailable(), self._transaction(WRITER_POLL, WRITER_TRIES):
+        """Keep all in one transaction, or raise StoreUnavailable and keep none; no id is ever appended twice.
+
+        StoreBroken: writing or fsync failed. What this spool holds stays, and nothing may be written to it any more:
+        after a failed fsync nobody knows what the disk has, and a second fsync would not say it either.
+        """
+        self._refuse()
+        clicks: list[tuple[int, bytes]] = []
+        with _as_broken(), self._transaction(WRITER_POLL, WRITER_TRIES):
             for fact, raw in records:
-                self._keep(fact, raw, counted)
-            for minute, spooled in counted.items():
-                entry = BookEntry(node=self._node, boot=self._boot, minute=minute, spooled=spooled)
-                self._cache.set(f"b{minute:010d}:{self._boot}", encode(entry))
+                if isinstance(fact, Click):
+                    clicks.append((fact.at_ms, raw))
+                else:
+                    self._cache.set(_key_of(fact), raw)
+            counted = self._keep(clicks)
         # Every minute of this boot is remembered: the ring may bring a click of an old one, whose count must grow.
         self._spooled.update(counted)
 
-    def get(self, key: str) -> bytes | None:
-        """The bytes of one record, or None."""
+    def find(self, click_id: UUID) -> Click | None:
+        """The click, or None."""
         with _as_unavailable():
-            found: bytes | None = self._cache.get(key)
-            return found
+            for key in self._batches_of(uuid7_ms(click_id)):
+                for record in decode_entry(self._fetch(key)).records:
+                    if isinstance(record, Click) and record.id == click_id:
+                        return record
+        return None
 
     def newest(self, limit: int) -> list[Entry]:
-        """Up to `limit` entries: starts, receipts, then clicks from the newest on, then counts."""
+        """Entries, starts first, then receipts, then clicks from the newest on: as many as hold `limit` records."""
+        found = []
         with _as_unavailable():
-            return [Entry(key, self._fetch(key)) for key in islice(self._keys(), limit)]
+            for key in self._keys():
+                entry = Entry.of(key, self._fetch(key))
+                found.append(entry)
+                limit -= len(entry.found.records) + len(entry.found.damaged)
+                if limit <= 0:
+                    break
+        return found
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything, for whoever keeps the books."""
+        with _as_unavailable():
+            keys = list(self._keys())
+        for key in keys:
+            with _as_unavailable():
+                yield Entry.of(key, self._fetch(key))
 
     def trim(self, entries: Iterable[Entry]) -> None:
         """Remove entries that are in SQL; one that has changed since it was read stays.
@@ -140,33 +179,32 @@ class Spool:
                         self._cache.delete(entry.key)
             self._pause.wait(TRIM_PAUSE)
 
-    def remove(self, key: str) -> None:
-        """Take one record out: a discarded click, or a damaged record that was set aside."""
-        with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
-            self._cache.delete(key)
-
-    def set_aside(self, entry: Entry) -> None:
-        """Move a record that cannot be settled to `aside/`, for inspection; it no longer blocks the others."""
+    def set_aside(self, entry: Entry, piece: bytes) -> None:
+        """Keep a piece that cannot be settled in `aside/`, beside the spools, for inspection."""
         with _as_unavailable():
-            aside = private_folder(self._folder / "aside")
-            (aside / f"{entry.key.replace('/', '_')}.bin").write_bytes(entry.raw or b"")
-        self.remove(entry.key)
+            aside = private_folder(self.folder.parent / ASIDE)
+            (
+                aside / f"{self.folder.name}.{entry.key.replace('/', '_')[:80]}.{crc32(piece):08x}.bin"
+            ).write_bytes(piece)
+
+    def remove(self, click_id: UUID) -> None:
+        """Take one click out of its batch: it is discarded, and will not be settled from here."""
+        with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
+            for key in self._batches_of(uuid7_ms(click_id)):
+                records = decode_entry(self._fetch(key)).records
+                kept = [r for r in records if not (isinstance(r, Click) and r.id == click_id)]
+                if len(kept) < len(records):
+                    self._cache.set(key, encode_batch(map(encode, kept)))
 
     def probe(self) -> None:
         """A real write."""
-        if self.volume() >= self._quota:
-            raise SpoolFull("the spool is at its quota")
-        with _as_unavailable(), self._transaction(WRITER_POLL, WRITER_TRIES):
+        self._refuse()
+        with _as_broken(), self._transaction(WRITER_POLL, WRITER_TRIES):
             self._cache.set("~probe", b"")
             self._cache.delete("~probe")
 
-    def keys(self, prefix: str) -> list[str]:
-        """The keys of one kind."""
-        with _as_unavailable():
-            return [key for key in self._keys() if key.startswith(prefix)]
-
     def __len__(self) -> int:
-        """How many records wait."""
+        """How many entries wait."""
         with _as_unavailable():
             return len(self._cache)
 
@@ -176,8 +214,27 @@ class Spool:
             return int(self._cache.volume())
 
     def close(self) -> None:
-        """Close the file; what is in it stays."""
-        self._cache.close()
+        """Close the file and let go of the lock; what is in it stays."""
+        with suppress(sqlite3.Error, OSError):
+            self._cache.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def adopt(self) -> bool:
+        """True when the writer is gone, and the caller holds its lock now, until `close`."""
+        self._lock = self._lock or FolderLock.if_free(self.folder / WRITER_LOCK)
+        return self._lock is not None
+
+    def destroy(self) -> None:
+        """Remove an adopted spool that is empty."""
+        self.close()
+        rmtree(self.folder, ignore_errors=True)
+
+    def _refuse(self) -> None:
+        if self._broken:
+            raise StoreBroken("the spool could not be written before")
+        if self.volume() + self.elsewhere >= self._quota:
+            raise SpoolFull("the spools are at their quota")
 
     @contextmanager
     def _transaction(self, poll: float, tries: int) -> Iterator[None]:
@@ -194,25 +251,40 @@ class Spool:
         raise StoreUnavailable("the spool is locked by another process")
 
     def _commit(self, held: ExitStack) -> None:
-        """Leave the transaction. diskcache does not roll back a COMMIT that failed: that connection is never used again."""
+        """Leave the transaction. diskcache does not roll back a COMMIT that failed: nothing is written here any more."""
         try:
             held.close()
         except sqlite3.Error:
+            self._broken = True
             self._cache.close()
-            # The next connection keeps this writer's promise, whatever another process has left in the file.
-            self._cache.reset("sqlite_synchronous", self._synchronous, update=False)
             raise
 
-    def _keep(self, fact: Fact, raw: bytes, counted: dict[int, int]) -> None:
-        """Write one record; a new click is counted in its minute."""
-        if isinstance(fact, BookEntry):
-            self._cache.set(key_of(fact), raw)
-        elif self._cache.add(key_of(fact), raw) and isinstance(fact, Click):
-            minute = fact.at_ms // MINUTE_MS
-            counted[minute] = counted.get(minute, self._spooled.get(minute, 0)) + 1
+    def _keep(self, clicks: list[tuple[int, bytes]]) -> dict[int, int]:
+        """Write clicks as batches of at most a second's span, each with the count it brings its minutes to."""
+        counted: dict[int, int] = {}
+        for batch in _by_span(clicks):
+            for at_ms, _ in batch:
+                minute = at_ms // MINUTE_MS
+                counted[minute] = counted.get(minute, self._spooled.get(minute, 0)) + 1
+            books = (self._count(at_ms // MINUTE_MS, counted) for at_ms in {batch[0][0], batch[-1][0]})
+            key = f"c{batch[-1][0]:012x}-{batch[0][0]:012x}-{self._writer}-{next(self._numbers):x}"
+            self._cache.set(key, encode_batch([*(raw for _, raw in batch), *books]))
+        return counted
+
+    def _count(self, minute: int, counted: dict[int, int]) -> bytes:
+        return encode(BookEntry(node=self._node, boot=self._boot, minute=minute, spooled=counted[minute]))
 
     def _keys(self) -> Iterator[str]:
         return (key for key in self._cache.iterkeys(reverse=True) if key != FOREIGN)
+
+    def _batches_of(self, at_ms: int) -> list[str]:
+        """The keys of the batches that may hold a click of that millisecond, those that were written close to it first."""
+        # diskcache has no range query; its own statement function is the only way to its index.
+        rows = self._cache._sql(  # noqa: SLF001
+            "SELECT key FROM Cache WHERE raw = 1 AND key >= ? AND key < ? ORDER BY key",
+            (f"c{at_ms:012x}", f"c{at_ms + BATCH_SPAN_MS + 1:012x}"),
+        ).fetchall()
+        return [key for (key,) in rows if isinstance(key, str) and key[14:26] <= f"{at_ms:012x}"]
 
     def _fetch(self, key: str) -> bytes | None:
         try:
@@ -222,33 +294,18 @@ class Spool:
         return found
 
 
-class SpoolLock:
-    """Held by the process that writes a spool (or settles it) for as long as it lives; freed by its death."""
-
-    def __init__(self, path: Path, holder: str, setting: str = "TRILHA_SPOOL_DIR") -> None:
-        private_folder(path.parent)
-        self._file: IO[str] = path.open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            msg = f"{path.parent} is in use by another {holder}. Stop it, or give this one its own {setting}"
-            raise ConfigError(msg) from None
-
-    def release(self) -> None:
-        """Let another process have it."""
-        self._file.close()
-
-
-def key_of(fact: Fact) -> str:
-    """Where a fact lies in the spool."""
-    match fact:
-        case Click():
-            return "c" + fact.id.hex
-        case Start():
-            return "s" + fact.id.hex
-        case BookEntry():
-            return f"r{fact.minute:010d}:{fact.boot}"
+def _open(folder: Path, *, synced: bool) -> Cache:
+    with _as_unavailable():
+        return Cache(
+            str(folder),
+            timeout=0,
+            disk=RawDisk,
+            eviction_policy="none",
+            cull_limit=0,
+            statistics=0,
+            tag_index=0,
+            sqlite_synchronous=2 if synced else 1,
+        )
 
 
 def spools_under(root: Path) -> list[Path]:
@@ -256,20 +313,22 @@ def spools_under(root: Path) -> list[Path]:
     return sorted(path.parent for path in root.glob(f"*/{DATABASE}"))
 
 
-def private_folder(path: Path) -> Path:
-    """A folder of ours alone: made 0700; ConfigError when it is a link, another user's, or open to others."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
-    except OSError as error:
-        if error.errno in {errno.EEXIST, errno.ENOTDIR, errno.ELOOP}:
-            raise ConfigError(f"{path} is not a folder") from None
-        raise StoreUnavailable(f"{path}: {error.strerror}") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise ConfigError(f"{path} must be a folder of this user's, not a link or another's")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise ConfigError(f"{path} is open to others. Mend it with: chmod 700 {path}")
-    return path
+def _key_of(fact: Start | BookEntry) -> str:
+    if isinstance(fact, Start):
+        return "s" + fact.id.hex
+    return f"r{fact.minute:010d}-{fact.boot}"
+
+
+def _by_span(clicks: list[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Clicks in order of their time, cut where a batch would span more than a second."""
+    batch: list[tuple[int, bytes]] = []
+    for click in sorted(clicks):
+        if batch and click[0] - batch[0][0] > BATCH_SPAN_MS:
+            yield batch
+            batch = []
+        batch.append(click)
+    if batch:
+        yield batch
 
 
 @contextmanager
@@ -278,3 +337,11 @@ def _as_unavailable() -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError, Timeout) as error:
         raise StoreUnavailable(f"the spool failed: {type(error).__name__}") from error
+
+
+@contextmanager
+def _as_broken() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreBroken(f"the spool cannot be written: {type(error).__name__}") from error

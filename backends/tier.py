@@ -1,28 +1,34 @@
 """Tier: one store with its deadline and its breaker."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from backends.breaker import Breaker, State
+from backends.codec import Packed
 from domain.click import Click
 from domain.clock import Clock
-from domain.errors import RecordRejected, StoreUnavailable
+from domain.errors import RecordRejected, StoreBroken, StoreUnavailable
 from domain.observations import Observer
 from domain.outcomes import UNKNOWN, Lookup, Receipt, Unknown
 from runtime.logs import get_logger
 
 T = TypeVar("T")
 PROBE_SECONDS = 2.0
+LATE_SECONDS = 0.001
 _log = get_logger("trilha.tier")
 
 
 class TierStore(Protocol):
-    """A ClickStore that can also be probed with its real write. `probe` raises StoreUnavailable."""
+    """A ClickStore that also takes many clicks in one operation, and can be probed with its real write.
+
+    `put_batch` keeps all of them or raises StoreUnavailable or RecordRejected; `probe` raises StoreUnavailable.
+    """
 
     async def put(self, click: Click) -> Receipt: ...
+    async def put_batch(self, batch: Sequence[Packed]) -> Receipt: ...
     async def find(self, click_id: UUID) -> Lookup: ...
     async def discard(self, click_id: UUID) -> None: ...
     async def probe(self) -> None: ...
@@ -30,12 +36,16 @@ class TierStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """Asks its store only while the breaker lets it, and never waits longer than `patience` seconds for a put."""
+    """Asks its store only while the breaker lets it, and never waits longer than `patience` seconds for a put.
+
+    An answer that took longer than `slow` seconds counts against the store like a failure.
+    """
 
     name: str
     store: TierStore
     breaker: Breaker
     patience: float
+    slow: float
     clock: Clock
     observer: Observer
 
@@ -44,17 +54,16 @@ class Tier:
         """Of the breaker."""
         return self.breaker.state
 
-    async def put(self, click: Click, deadline: float) -> Receipt | None:
-        """The store's receipt; None when it does not have the click, or has not said so in time.
-
-        Raises RecordRejected: the record is at fault, another store would not take it either.
-        """
-        ticket = self.breaker.admit(self.clock.monotonic())
+    async def put_batch(self, batch: Sequence[Packed], deadline: float) -> Receipt | None:
+        """The store's receipt; None when it does not have the clicks, or has not said so in time."""
+        now = self.clock.monotonic()
+        ticket = self.breaker.admit(now)
         if ticket is None:
             self.observer.tier(self.name, "put", "skipped")
             return None
-        limit = min(deadline - self.clock.monotonic(), self.patience)
-        return await self._watched("put", ticket, self.store.put(click), limit)
+        return await self._watched(
+            "put", ticket, self.store.put_batch(batch), min(deadline - now, self.patience)
+        )
 
     async def find(self, click_id: UUID, seconds: float) -> Lookup:
         """The store's answer, or Unknown: its breaker is open, it failed, or it took longer than `seconds`."""
@@ -70,7 +79,7 @@ class Tier:
             self.breaker.released(ticket, self.clock.monotonic())
             raise
         if isinstance(lookup, Unknown):
-            self._failed(ticket, "find", refused=False)
+            self._failed(ticket, "find")
         else:
             self.breaker.succeeded(ticket, self.clock.monotonic())
         return lookup
@@ -83,32 +92,62 @@ class Tier:
             await self._watched("probe", ticket, self.store.probe(), PROBE_SECONDS)
             self.observer.breaker(self.name, self.breaker.state)
 
-    async def _watched(self, operation: str, ticket: int, call: Awaitable[T], seconds: float) -> T | None:
+    async def _watched(self, operation: str, ticket: int, call: Coroutine[Any, Any, T], seconds: float) -> T | None:
+        began = self.clock.monotonic()
         try:
-            async with asyncio.timeout(seconds):
-                answer = await call
+            answer = await self._in_time(call, seconds)
         except (StoreUnavailable, TimeoutError) as error:
-            refused = isinstance(error.__cause__, ConnectionRefusedError)
-            self._failed(ticket, operation, refused=refused)
+            self._failed(ticket, operation, error)
             return None
         except RecordRejected:
             self.breaker.released(ticket, self.clock.monotonic())
             self.observer.tier(self.name, operation, "rejected")
-            raise
+            return None
         except asyncio.CancelledError:
             self.breaker.released(ticket, self.clock.monotonic())
             raise
         except Exception as error:  # noqa: BLE001  a store's surprise is its failure, and must not stop a redirect
             _log.error("a store failed in a way it should not", tier=self.name, error=type(error).__name__)
-            self._failed(ticket, operation, refused=False)
+            self._failed(ticket, operation)
             return None
-        self.breaker.succeeded(ticket, self.clock.monotonic())
+        now = self.clock.monotonic()
+        before = self.breaker.state
+        self.breaker.succeeded(ticket, now, slow=now - began > self.slow)
         self.observer.tier(self.name, operation, "ok")
+        self._tell(before)
         return answer
 
-    def _failed(self, ticket: int, operation: str, *, refused: bool) -> None:
+    async def _in_time(self, call: Coroutine[Any, Any, T], seconds: float) -> T:
+        """The answer, or TimeoutError after `seconds`: of the store's time, not of this process's own.
+
+        Where the loop was busy elsewhere, the answer may have come and not been heard. As long as it was late is waited
+        once more; else a surge of clicks would look like a slow store, open its breaker, and make the surge worse.
+        """
+        asked = asyncio.ensure_future(call)
+        due = self.clock.monotonic() + seconds
+        try:
+            await asyncio.wait({asked}, timeout=seconds)
+            late = self.clock.monotonic() - due
+            if late > LATE_SECONDS and not asked.done():
+                await asyncio.wait({asked}, timeout=min(late, seconds))
+        finally:
+            if not asked.done():
+                asked.cancel()
+        if asked.cancelled() or not asked.done():
+            raise TimeoutError
+        return asked.result()
+
+    def _failed(self, ticket: int, operation: str, error: Exception | None = None) -> None:
         before = self.breaker.state
-        self.breaker.failed(ticket, self.clock.monotonic(), refused=refused)
+        self.breaker.failed(
+            ticket,
+            self.clock.monotonic(),
+            refused=error is not None and isinstance(error.__cause__, ConnectionError),
+            broken=isinstance(error, StoreBroken),
+        )
         self.observer.tier(self.name, operation, "failed")
+        self._tell(before)
+
+    def _tell(self, before: State) -> None:
         if self.breaker.state != before:
             self.observer.breaker(self.name, self.breaker.state)

@@ -105,7 +105,7 @@ class Associate:
         click = await self._unsettled.find_unsettled(start.click.id) if start.click else None
         try:
             async with asyncio.timeout(LEDGER_SECONDS):
-                row = await self._ledger.record_start(start, click)
+                row = await self._recorded(start, click)
         except (StoreUnavailable, TimeoutError):
             return await self._defer(start, click)
         answer = _answer(start, row)
@@ -113,6 +113,13 @@ class Associate:
             "direct" if answer.direct else "attributed" if answer.owner else "taken", "settled"
         )
         return answer
+
+    async def _recorded(self, start: Start, click: Click | None) -> LedgerRow | None:
+        """Once more after a failure: a COMMIT whose answer was lost is asked again, and answers the same (I2)."""
+        try:
+            return await self._ledger.record_start(start, click)
+        except StoreUnavailable:
+            return await self._ledger.record_start(start, click)
 
     def _start(self, request: StartRequest) -> Start:
         token = self._minter.verify(request.token) if request.token else None

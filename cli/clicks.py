@@ -43,21 +43,18 @@ def show_click(token: Token, as_json: Json = False) -> None:
                 locator=stores.chain,
                 ledger=stores.ledger,
                 links=catalog,
+                ads=stores.catalog,
                 spool_durability=Durability.SYNCED if given.spool_sync == "full" else Durability.WRITTEN,
             )
             view = await inspect.click(_read(token))
             known = view.click is not None or (view.row is not None and view.row.owner is not None)
-            ad = await stores.catalog.ad(view.ref.link_id, view.ref.ad_key) if view.click is None else None
-            shown = view_json(view, catalog.bot_name)
-            return shown | ({"ad": asdict(ad)} if ad else {}), known, view.certain
+            return view_json(view, catalog.bot_name), known, view.certain
 
     shown, known, certain = run(look())
     text = "\n".join(f"{name:14} {value if value is not None else '-'}" for name, value in shown.items())
-    if not known:
+    if shown["known_from"] == "token":
         text += "\n\n" + (
-            "No store has this click: this is all that its token says."
-            if certain
-            else "A store cannot be asked now."
+            "No store has this click: this is all that its token says." if certain else "A store cannot be asked now."
         )
     show(shown, as_json=as_json, text=text)
     if not known:

@@ -66,8 +66,9 @@ async def catalog_of(settings: Settings) -> AsyncIterator[SqlCatalog]:
 
 @asynccontextmanager
 async def stores_of(settings: Settings) -> AsyncIterator[Stores]:
-    """All stores, as a process beside the daemon: its own spool for starts, and the daemon's to look into."""
-    stores = open_stores(settings, CLOCK, Silent(), spool=HANDS, beside=True)
+    """All stores, as a process beside the daemon: the daemon's spool to look into, and its own for a start, if need be."""
+    stores = open_stores(settings, CLOCK, Silent(), name=HANDS)
+    await stores.open()
     try:
         yield stores
     finally:

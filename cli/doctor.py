@@ -12,8 +12,9 @@ from rich.table import Table
 
 import daemon
 from backends.build import open_all_spools
+from backends.folders import private_folder
 from backends.redis import RedisStore
-from backends.spool import private_folder
+from backends.spool import ASIDE
 from backends.sql.engine import make_engine
 from backends.sql.migrate import current, newest
 from backends.sql.schema import metadata
@@ -124,11 +125,11 @@ async def _spool(given: Settings) -> Finding:
     waiting, volume = sum(len(spool) for spool in spools), sum(spool.volume() for spool in spools)
     for spool in spools:
         spool.close()
-    aside = len([*given.spools.glob("*/aside/*.bin")])
+    aside = len([*(given.spools / ASIDE).glob("*.bin")])
     detail = f"{waiting} records wait, {volume / 1024**2:.1f} MiB of {given.spool_quota / 1024**2:.0f} MiB"
     if aside:
         return Finding(
-            "spool", "warning", f"{detail}; {aside} records were set aside in {given.spools}/*/aside"
+            "spool", "warning", f"{detail}; {aside} records were set aside in {given.spools / ASIDE}"
         )
     if volume > given.spool_quota * 0.8:
         return Finding("spool", "warning", f"{detail}: nearly full. Is `trilha work` running?")

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, keys, links, processes, up
+from cli import clicks, doctor, keys, links, load, processes, up
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
 EXIT_FAILED = 1
@@ -30,6 +30,7 @@ app.add_typer(links.links, name="link")
 app.add_typer(links.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(load.load, name="load")
 
 
 def run() -> None:

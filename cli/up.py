@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from backends.spool import SpoolLock, spools_under
+from backends.folders import FolderLock
+from backends.spool import spools_under
 from cli.children import Child, Children
 from cli.common import CLOCK, catalog_of
 from cli.links import ad_url
@@ -61,7 +62,10 @@ def _settings(public_bind: str | None, private_bind: str | None) -> Settings:
 
 async def _up(given: Settings, *, without_redis: bool) -> int:
     given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = SpoolLock(given.home_dir / "run" / "up.lock", "trilha up", "TRILHA_HOME_DIR")
+    lock = FolderLock(
+        given.home_dir / "run" / "up.lock",
+        "another trilha up. Stop it, or give this one its own TRILHA_HOME_DIR",
+    )
     stop = stop_on_signals()
     try:
         return await _run(given, stop, without_redis=without_redis)

@@ -5,24 +5,29 @@ never the proxy's own address: a proxy's address taken for a visitor's makes all
 """
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
-Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 MAX_HOPS = 16
+MAX_TEXT = 64
+_MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
 class ClientIp:
     """Finds the visitor's address behind the operator's proxies."""
 
     def __init__(self, trusted: Iterable[Network]) -> None:
-        self._trusted: Sequence[Network] = tuple(trusted)
+        self._trusted = [
+            (network.max_prefixlen // 8, int(network.netmask), int(network.network_address))
+            for network in trusted
+        ]
 
     def of(self, peer: str | None, forwarded: Sequence[bytes]) -> str | None:
         """The address in canonical form (IPv4-mapped IPv6 as IPv4), or None. `forwarded`: the headers in their order."""
         address = parse_address(peer or "")
         if address is None or not forwarded or not self._trusts(address):
-            return None if address is None else str(address)
+            return None if address is None else canonical(address)
         return self._walk(b",".join(forwarded))
 
     def _walk(self, chain: bytes) -> str | None:
@@ -35,15 +40,31 @@ class ClientIp:
             if address is None or not self._trusts(address):
                 break
         # Where every hop is a proxy of ours, the request began inside: the first of them is all there is to know.
-        return None if address is None else str(address)
+        return None if address is None else canonical(address)
 
-    def _trusts(self, address: Address) -> bool:
-        return any(address.version == network.version and address in network for network in self._trusted)
+    def _trusts(self, address: bytes) -> bool:
+        number = int.from_bytes(address, "big")
+        return any(len(address) == size and number & mask == network for size, mask, network in self._trusted)
 
 
-def parse_address(text: str) -> Address | None:
-    """The address of `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`; else None."""
-    if len(text) > 64 or "%" in text:
+def parse_address(text: str) -> bytes | None:
+    """4 or 16 bytes of `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`; else None.
+
+    An IPv4 address that is mapped into IPv6 is taken for what it is.
+    """
+    try:
+        return inet_pton(AF_INET, text)
+    except (OSError, ValueError):
+        return _parse_other(text)
+
+
+def canonical(address: bytes) -> str:
+    """The one spelling of an address."""
+    return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
+
+
+def _parse_other(text: str) -> bytes | None:
+    if len(text) > MAX_TEXT or "%" in text:
         return None
     if text.startswith("["):
         text, bracket, port = text[1:].partition("]")
@@ -54,10 +75,10 @@ def parse_address(text: str) -> Address | None:
         if not _is_port(":" + port):
             return None
     try:
-        address = ip_address(text)
-    except ValueError:
+        address = inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except (OSError, ValueError):
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return address[12:] if address.startswith(_MAPPED) else address
 
 
 def _is_port(text: str) -> bool:

@@ -1,21 +1,32 @@
-"""The edge: uvicorn's protocol with a cap on the bytes before a request's end of headers, and listeners' sockets."""
+"""The edge: listeners' sockets, and uvicorn's protocol with the limits that httptools does not have.
 
+The public listener has a protocol of its own. It answers GET and HEAD without bodies, so an exchange is one write, and
+one timer a connection does for keep-alive and for clients that send their headers byte by byte.
+"""
+
+import asyncio
 import re
 import socket
 from typing import Any
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from domain.errors import ConfigError
+from runtime.logs import get_logger
 from runtime.settings import Bind
 
 MAX_HEAD = 32 * 1024
+IDLE_SECONDS = 15.0
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _END = b"\r\n\r\n"
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
 )
+_FAILED = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_log = get_logger("trilha.edge")
 
 
 class CappedProtocol(HttpToolsProtocol):
@@ -27,21 +38,14 @@ class CappedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head = 0
-        self._tail = b""
-        self._in_head = True
-        self._in_line = True
+        self._next_head()
 
     def data_received(self, data: bytes) -> None:
         """Count before parsing, up to the end of the headers: the body is nobody's concern here."""
-        if self._in_head:
-            end = (self._tail + data).find(_END)
-            self._head += len(data) if end < 0 else end
-            self._tail = data[-3:]
-            if self._head > MAX_HEAD:
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
-                return
+        if self._in_head and self._head_grows_too_large(data):
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+            return
         super().data_received(self._escaped(data) if self._in_line else data)
 
     def on_headers_complete(self) -> None:
@@ -52,15 +56,164 @@ class CappedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The next request of this connection starts from zero."""
         super().on_message_complete()
+        self._next_head()
+
+    def _next_head(self) -> None:
         self._head = 0
         self._tail = b""
         self._in_head = True
         self._in_line = True
 
+    def _head_grows_too_large(self, data: bytes) -> bool:
+        if self._head == 0 and len(data) <= MAX_HEAD and data.endswith(_END):
+            return False  # nearly every request: its whole head in one piece
+        end = (self._tail + data).find(_END)
+        self._head += len(data) if end < 0 else end
+        self._tail = data[-3:]
+        return self._head > MAX_HEAD
+
     def _escaped(self, data: bytes) -> bytes:
+        if data.isascii():
+            self._in_line = b"\n" not in data
+            return data
         line, end, rest = data.partition(b"\n")
         self._in_line = not end
-        return data if line.isascii() else _NOT_ASCII.sub(_percent, line) + end + rest
+        return _NOT_ASCII.sub(_percent, line) + end + rest
+
+
+class RedirectProtocol(CappedProtocol):
+    """For the public listener: no body is read, no second write is made, no timer is set for each request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seen = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection that completes no request for 15 seconds is closed."""
+        super().connection_made(transport)
+        self._seen = self.loop.time()
+        self.timeout_keep_alive_task = self.loop.call_later(IDLE_SECONDS, self.timeout_keep_alive_handler)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Names are compared in lower case."""
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Start the exchange, or let it wait for the one before it (pipelining)."""
+        self._in_head = False
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        before = self.cycle
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        self.cycle = exchange = Exchange(self, keep_alive=keep_alive)  # type: ignore[assignment]
+        if before is None or before.response_complete:  # type: ignore[redundant-expr]  # uvicorn's stub omits the None
+            self._start_asgi_task(exchange, self.app)  # type: ignore[arg-type]
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
+
+    def on_body(self, body: bytes) -> None:
+        """A click has none; whoever sends one is not made to wait for it."""
+
+    def on_message_complete(self) -> None:
+        """The next request of this connection starts from zero."""
+        self._next_head()
+
+    def on_response_complete(self) -> None:
+        """The next exchange of a pipeline may start."""
+        self.server_state.total_requests += 1
+        self._seen = self.loop.time()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.resume_reading()
+            exchange, app = self.pipeline.pop()
+            self._start_asgi_task(exchange, app)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close what has been idle; look again later at what has not."""
+        left = self._seen + IDLE_SECONDS - self.loop.time()
+        if left <= 0:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """The timer looks for itself; it ends with the connection."""
+        if self.transport.is_closing() and self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+
+class _Deaf:
+    """Nobody waits for the body of a request."""
+
+    def set(self) -> None:
+        """Ignore."""
+
+
+_DEAF = _Deaf()
+
+
+class Exchange:
+    """One request and its answer, as the ASGI application and uvicorn's server see it."""
+
+    __slots__ = (
+        "_protocol",
+        "_start",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "response_complete",
+        "scope",
+    )
+
+    def __init__(self, protocol: RedirectProtocol, *, keep_alive: bool) -> None:
+        self._protocol = protocol
+        self._start: dict[str, Any] | None = None
+        self.scope = protocol.scope
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_complete = False
+        self.message_event = _DEAF
+
+    async def run_asgi(self, app: Any) -> None:
+        """Let the application answer; a bug in it costs this one answer."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except Exception as error:  # noqa: BLE001  nothing of the request may reach the log
+            _log.error("an answer failed", error=type(error).__name__)
+            if not self.response_complete:
+                self.keep_alive = False
+                self._finish(_FAILED)
+
+    async def receive(self) -> dict[str, Any]:
+        """There is no body."""
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """The start is kept until the body comes: one answer is one write."""
+        if self._start is None:
+            self._start = message
+            return
+        parts = [STATUS_LINE[self._start["status"]]]
+        for name, value in self._start["headers"]:
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n", message["body"])
+        self._finish(b"".join(parts))
+
+    def _finish(self, answer: bytes) -> None:
+        self.response_complete = True
+        if self.disconnected:
+            return
+        transport = self._protocol.transport
+        transport.write(answer)
+        if not self.keep_alive:
+            transport.close()
+        self._protocol.on_response_complete()
 
 
 def _percent(found: re.Match[bytes]) -> bytes:

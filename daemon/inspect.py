@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.attribution import ClickRef
-from domain.click import Click
+from domain.click import Ad, Click
 from domain.clock import iso
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
@@ -27,13 +27,23 @@ class Links(Protocol):
     def link_by_id(self, link_id: int) -> Link | None: ...
 
 
+class AdDictionary(Protocol):
+    """Says what an ad key stands for on a link. Raises StoreUnavailable."""
+
+    async def ad(self, link_id: int, ad_key: bytes) -> Ad | None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickView:
-    """What is known. `click` None with `certain`: no store has it; without: a store that might could not be asked."""
+    """What is known. `click` None with `certain`: no store has it; without: a store that might could not be asked.
+
+    `ad` is what the click says itself or, without it, what the dictionary says of the token's ad key.
+    """
 
     ref: ClickRef
     link: Link | None
     click: Click | None
+    ad: Ad | None
     row: LedgerRow | None
     durability: Durability
     visible: bool
@@ -44,12 +54,20 @@ class Inspect:
     """Looks one click up everywhere."""
 
     def __init__(
-        self, *, minter: Minter, locator: Locator, ledger: Ledger, links: Links, spool_durability: Durability
+        self,
+        *,
+        minter: Minter,
+        locator: Locator,
+        ledger: Ledger,
+        links: Links,
+        ads: AdDictionary,
+        spool_durability: Durability,
     ) -> None:
         self._minter = minter
         self._locator = locator
         self._ledger = ledger
         self._links = links
+        self._ads = ads
         self._spool_durability = spool_durability
 
     async def click(self, token: str) -> ClickView:
@@ -63,6 +81,7 @@ class Inspect:
             ref=ref,
             link=self._links.link_by_id(ref.link_id),
             click=found[0] if found else None,
+            ad=found[0].ad if found else await self._ad(ref),
             row=row,
             durability=self._durability(where),
             visible=isinstance(where.get("redis"), Found),
@@ -73,6 +92,12 @@ class Inspect:
         if isinstance(where["sql"], Found):
             return Durability.SYNCED
         return self._spool_durability if isinstance(where["disk"], Found) else Durability.TOKEN_ONLY
+
+    async def _ad(self, ref: ClickRef) -> Ad | None:
+        try:
+            return await self._ads.ad(ref.link_id, ref.ad_key)
+        except StoreUnavailable:
+            return None
 
     async def _row(self, click_id: UUID) -> tuple[LedgerRow | None, bool]:
         try:
@@ -88,6 +113,8 @@ def view_json(view: ClickView, bot_name: "BotName") -> dict[str, Any]:
         "id": str(view.ref.id),
         "link": view.link.slug if view.link else None,
         "clicked_at": iso(uuid7_ms(view.ref.id)),
+        "known_from": "click" if click else "token",
+        "ad": view.ad._asdict() if view.ad else None,
         **click_json(click),
         "durability": view.durability.value,
         "visible": view.visible,

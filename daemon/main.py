@@ -1,19 +1,20 @@
 """Front door of `trilha serve`: settings -> stores -> two listeners in one process."""
 
 import asyncio
+import sys
 from contextlib import suppress
 from typing import Any
 
 import uvicorn
 
-from backends.build import Stores, lock_spool, open_stores
+from backends.build import Stores, open_stores
 from bot.associate import Associate
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys
 from daemon.capture import Capture
 from daemon.catalog import REFRESH_SECONDS, CatalogCache
 from daemon.client_ip import ClientIp
-from daemon.edge import CappedProtocol, listen
+from daemon.edge import CappedProtocol, RedirectProtocol, listen
 from daemon.inspect import Inspect
 from daemon.redirect import Redirect
 from domain.books import MINUTE_MS, ReceiptBook
@@ -38,6 +39,8 @@ KEYS_SECONDS = 60.0
 BACKLOG_SECONDS = 5.0
 STOP_SECONDS = 10
 KEEP_MINUTES = 120
+WARN_SHARE = 0.7
+SWITCH_SECONDS = 0.0002
 _log = get_logger("trilha.serve")
 
 
@@ -45,13 +48,14 @@ class Daemon:
     """One `trilha serve`: everything it is made of, and what it does beside answering."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._lock = lock_spool(settings, SPOOL_NAME)
         self._clock = clock
+        self._quota = int(settings.spool_quota)
+        self._warned = False
         self._metrics = Metrics()
         self._keyring = Keyring(settings.secrets, clock)
         self._keyring.refresh()
         self._keys = ApiKeys(settings.api_keys)
-        self.stores: Stores = open_stores(settings, clock, self._metrics, spool=SPOOL_NAME)
+        self.stores: Stores = open_stores(settings, clock, self._metrics, name=SPOOL_NAME)
         self._book = ReceiptBook(node=settings.node, boot=self.stores.boot)
         self.catalog = CatalogCache(self.stores.catalog, settings.catalog_file, clock)
         minter = Minter(self._keyring, clock, node=settings.node, attribution_days=settings.attribution_days)
@@ -83,6 +87,7 @@ class Daemon:
                 locator=self.stores.chain,
                 ledger=self.stores.ledger,
                 links=self.catalog,
+                ads=self.stores.catalog,
                 spool_durability=Durability.SYNCED if settings.spool_sync == "full" else Durability.WRITTEN,
             ),
             bot_name=self.catalog.bot_name,
@@ -100,7 +105,8 @@ class Daemon:
         """Links from the copy on disk, then from SQL if it answers: a daemon starts with every store down."""
         self.catalog.load_copy()
         await self.catalog.refresh()
-        # Opening a spool takes longer than a redirect may: not at the first click's expense.
+        # Opening a spool, or a connection, takes longer than a redirect may: not at the first click's expense.
+        await self.stores.open()
         with suppress(StoreUnavailable):
             await self.stores.disk.probe()
 
@@ -120,7 +126,6 @@ class Daemon:
         """Write the books and let go of everything. What is in the spool stays for the worker."""
         await self._write_books()
         await self.stores.close()
-        self._lock.release()
 
     async def _write_books(self) -> None:
         """Receipts' figures into the spool, or into SQL when the spool is down, or again in a second."""
@@ -143,19 +148,32 @@ class Daemon:
 
     async def _measure_backlog(self) -> None:
         with suppress(StoreUnavailable):
-            self._metrics.backlog(*await self.stores.disk.size())
+            entries, volume = await self.stores.disk.size()
+            self._metrics.backlog(entries, volume, self._quota)
+            self._warn_of_quota(volume / self._quota)
+
+    def _warn_of_quota(self, share: float) -> None:
+        """Once on the way up, well before new clicks are no longer spooled, and once when it is over."""
+        if share >= WARN_SHARE and not self._warned:
+            _log.warning("the spools are filling up; is `trilha work` running?", percent=round(share * 100))
+        elif share < WARN_SHARE and self._warned:
+            _log.info("the spools have room again", percent=round(share * 100))
+        self._warned = share >= WARN_SHARE
 
 
 async def serve(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
-    """Answer until `stop`, then finish what is in flight. ConfigError: a taken port or spool, a missing key ring."""
+    """Answer until `stop`, then finish what is in flight. ConfigError: a taken port, a missing key ring."""
+    # The spool's thread needs the interpreter several times for one commit. At the default of 5 ms each, a busy loop
+    # would make every commit late.
+    sys.setswitchinterval(SWITCH_SECONDS)
     public = listen(settings.public_bind, "TRILHA_PUBLIC_BIND")
     private = listen(settings.private_bind, "TRILHA_PRIVATE_BIND")
     daemon = Daemon(settings, clock)
     await daemon.load()
     background = daemon.background(stop)
     servers = [
-        (_server(daemon.redirect), public),
-        (_server(daemon.api.app()), private),
+        (_server(daemon.redirect, RedirectProtocol), public),
+        (_server(daemon.api.app(), CappedProtocol), private),
     ]
     running = [asyncio.create_task(server._serve([at])) for server, at in servers]  # noqa: SLF001  without its signal handlers
     _log.info("serving", bind=str(settings.public_bind))
@@ -175,10 +193,10 @@ async def _until_stopped(
     await asyncio.gather(*running)
 
 
-def _server(app: Any) -> uvicorn.Server:
+def _server(app: Any, protocol: type[CappedProtocol]) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        http=CappedProtocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         proxy_headers=False,

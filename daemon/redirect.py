@@ -14,7 +14,7 @@ from domain.clock import Clock
 from domain.ids import ClickIds
 from domain.links import Link
 from domain.observations import Observer, RedirectOutcome
-from domain.outcomes import Durability, Receipt
+from domain.outcomes import NOTHING_PROMISED
 from domain.ports import ClickStore
 from privacy.pseudonymise import Pseudonymiser
 from privacy.token import Minter, ad_key
@@ -25,21 +25,29 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PREFIX = "/go/"
 _log = get_logger("trilha.redirect")
-_LOST = Receipt(durability=Durability.TOKEN_ONLY, visible=False)
 _COMMON = [
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 ]
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
-Answer = tuple[RedirectOutcome, int, list[tuple[bytes, bytes]], bytes]
-_PLAIN: dict[RedirectOutcome, tuple[int, list[tuple[bytes, bytes]], bytes]] = {
-    "unknown_slug": (404, [], "Este link não existe. / There is no such link.\n".encode()),
-    "gone": (410, [], "Este link não está mais ativo. / This link is no longer active.\n".encode()),
-    "not_ready": (503, [(b"retry-after", b"2")], b"Tente de novo em instantes. / Try again in a moment.\n"),
-    "bad_method": (405, [(b"allow", b"GET, HEAD")], b"Only GET and HEAD.\n"),
-    "bad_request": (400, [], b"Exactly one Host header is needed.\n"),
-}
+Headers = list[tuple[bytes, bytes]]
+Answer = tuple[RedirectOutcome, int, Headers, bytes]
+
+
+def _plain(outcome: RedirectOutcome, status: int, text: str, *headers: tuple[bytes, bytes]) -> Answer:
+    body = text.encode()
+    return outcome, status, [_TEXT, *headers, *_COMMON, (b"content-length", str(len(body)).encode())], body
+
+
+_MOVED: Headers = [*_COMMON, (b"content-length", b"0")]
+_UNKNOWN_SLUG = _plain("unknown_slug", 404, "Este link não existe. / There is no such link.\n")
+_GONE = _plain("gone", 410, "Este link não está mais ativo. / This link is no longer active.\n")
+_NOT_READY = _plain(
+    "not_ready", 503, "Tente de novo em instantes. / Try again in a moment.\n", (b"retry-after", b"2")
+)
+_BAD_METHOD = _plain("bad_method", 405, "Only GET and HEAD.\n", (b"allow", b"GET, HEAD"))
+_BAD_REQUEST = _plain("bad_request", 400, "Exactly one Host header is needed.\n")
 
 
 class Redirect:
@@ -77,29 +85,29 @@ class Redirect:
         began = self._clock.monotonic()
         outcome, status, headers, body = await self._answer(scope)
         self._observer.redirect(outcome, self._clock.monotonic() - began)
-        length = (b"content-length", str(len(body)).encode())
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, *_COMMON, length]})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _answer(self, scope: Scope) -> Answer:
-        if not scope["path"].startswith(PREFIX):
-            return _plain("unknown_slug")
+        path = scope["path"]
+        if not path.startswith(PREFIX):
+            return _UNKNOWN_SLUG
         if scope["method"] not in {"GET", "HEAD"}:
-            return _plain("bad_method")
-        if sum(name == b"host" for name, _ in scope["headers"]) != 1:
-            return _plain("bad_request")
-        link = self._catalog.link(scope["path"][len(PREFIX) :])
-        if link is None:
-            return _plain("unknown_slug" if self._catalog.loaded else "not_ready")
-        return await self._follow(scope, link)
+            return _BAD_METHOD
+        if len([1 for name, _ in scope["headers"] if name == b"host"]) != 1:
+            return _BAD_REQUEST
+        link = self._catalog.link(path[len(PREFIX) :])
+        if link is not None:
+            return await self._follow(scope, link)
+        return _UNKNOWN_SLUG if self._catalog.loaded else _NOT_READY
 
     async def _follow(self, scope: Scope, link: Link) -> Answer:
         if link.bot is not None and link.live:
-            token = await self._track(scope, link)
-            return "redirected", 302, [(b"location", self._deep_link(link.bot.username, token))], b""
+            location = f"{self._telegram}{link.bot.username}?start={await self._track(scope, link)}"
+            return "redirected", 302, [(b"location", location.encode("ascii")), *_MOVED], b""
         if link.fallback_url:
-            return "fallback", 302, [(b"location", link.fallback_url.encode("ascii"))], b""
-        return _plain("gone")
+            return "fallback", 302, [(b"location", link.fallback_url.encode("ascii")), *_MOVED], b""
+        return _GONE
 
     async def _track(self, scope: Scope, link: Link) -> str:
         """The token of this visit. It is minted before any store is asked, so it exists whatever fails then."""
@@ -114,14 +122,6 @@ class Redirect:
             receipt = await self._store.put(click)
         except Exception as error:  # noqa: BLE001  tracking may never block a redirect; the click is lost here, counted
             _log.error("a click could not be built", error=type(error).__name__)
-            receipt = _LOST
+            receipt = NOTHING_PROMISED
         self._book.issued(visit.at_ms, receipt)
         return token.text
-
-    def _deep_link(self, username: str, token: str) -> bytes:
-        return f"{self._telegram}{username}?start={token}".encode("ascii")
-
-
-def _plain(outcome: RedirectOutcome) -> Answer:
-    status, header, body = _PLAIN[outcome]
-    return outcome, status, [_TEXT, *header], body

@@ -4,49 +4,69 @@ A record leaves the spool only after its COMMIT. Dying in between settles it aga
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from backends.codec import Record, decode
+from backends.codec import Record, encode
 from backends.spool import Entry, Spool
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
-from domain.errors import ConfigError, RecordRejected
+from domain.clock import Clock
+from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 from domain.ports import Ledger
 from runtime.logs import get_logger
 
 T = TypeVar("T")
+SMALLEST_BATCH = 25
+TARGET_SECONDS = 0.25
 _log = get_logger("trilha.settle")
 
 
+class BatchSize:
+    """How many records one transaction takes: as many as the database writes in about a quarter of a second."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.now = min(most, 4 * SMALLEST_BATCH)
+
+    def took(self, records: int, seconds: float) -> None:
+        """Learn from a transaction: half as many after a slow one, half as many again after a quick full one."""
+        if seconds > TARGET_SECONDS:
+            self.now = max(min(SMALLEST_BATCH, self._most), self.now // 2)
+        elif records >= self.now and seconds < TARGET_SECONDS / 2:
+            self.now = min(self._most, self.now + self.now // 2)
+
+
 @dataclass(slots=True)
-class _Batch:
-    """Records of one spool, sorted out. `settled` are the entries to trim once they are in SQL."""
+class _Facts:
+    """Records, sorted out."""
 
     clicks: list[Click] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     books: list[BookEntry] = field(default_factory=list)
-    settled: list[Entry] = field(default_factory=list)
-    damaged: list[Entry] = field(default_factory=list)
 
-    def add(self, entry: Entry, record: Record) -> None:
-        match record:
-            case Click():
-                self.clicks.append(record)
-            case Start():
-                self.starts.append(record)
-            case BookEntry():
-                self.books.append(record)
-        self.settled.append(entry)
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> "_Facts":
+        facts = cls()
+        for record in records:
+            match record:
+                case Click():
+                    facts.clicks.append(record)
+                case Start():
+                    facts.starts.append(record)
+                case BookEntry():
+                    facts.books.append(record)
+        return facts
 
 
 class Settler:
-    """Moves what the spools hold into SQL. One per spool folder; a lock sees to that."""
+    """Moves what the spools hold into SQL, and removes those whose writer is gone. One per folder of spools; a lock
+    sees to that.
+    """
 
     def __init__(
         self,
@@ -54,12 +74,14 @@ class Settler:
         folders: Callable[[], Sequence[Path]],
         open_spool: Callable[[Path], Spool],
         ledger: Ledger,
+        clock: Clock,
         batch: int,
     ) -> None:
         self._folders = folders
         self._open = open_spool
         self._ledger = ledger
-        self._batch = batch
+        self._clock = clock
+        self._size = BatchSize(batch)
         self._spools: dict[Path, Spool] = {}
         # A spool's calls all come from one thread, and none of them blocks the loop.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settle")
@@ -72,7 +94,10 @@ class Settler:
         return total
 
     async def once(self) -> int:
-        """One batch of every spool; the number of records moved. Raises StoreUnavailable."""
+        """One batch of every spool; the number of records moved. Raises StoreUnavailable when SQL does not take it.
+
+        A spool that cannot be read or trimmed holds up itself, not the others.
+        """
         await self._in_thread(self._find_spools)
         moved = 0
         for spool in list(self._spools.values()):
@@ -86,7 +111,10 @@ class Settler:
         self._thread.shutdown()
 
     def _find_spools(self) -> None:
-        for folder in self._folders():
+        folders = self._folders()
+        for gone in self._spools.keys() - set(folders):
+            self._spools.pop(gone).close()
+        for folder in folders:
             if folder not in self._spools:
                 self._open_one(folder)
 
@@ -94,48 +122,67 @@ class Settler:
         """A folder that is not as it must be holds up itself, not the other spools."""
         try:
             self._spools[folder] = self._open(folder)
-        except ConfigError as error:
-            _log.error("a spool is left out", reason=str(error))
+        except (ConfigError, StoreUnavailable) as error:
+            _log.error("a spool is left out", spool=folder.name, reason=str(error))
 
     async def _settle(self, spool: Spool) -> int:
-        batch = await self._in_thread(lambda: _sort_out(spool.newest(self._batch)))
-        for entry in batch.damaged:
-            await self._aside(spool, entry)
-        if not batch.settled:
-            return len(batch.damaged)
+        entries = await self._in_thread(lambda: self._read(spool))
+        if not entries:
+            return 0
+        records = [record for entry in entries for record in entry.found.records]
+        await self._set_damaged_aside(spool, entries)
         try:
-            await self._ledger.settle(batch.clicks, batch.starts, batch.books)
+            await self._into_sql(records)
         except RecordRejected:
-            await self._one_by_one(spool, batch.settled)
-        else:
-            await self._in_thread(lambda: spool.trim(batch.settled))
-        return len(batch.settled) + len(batch.damaged)
+            await self._one_by_one(spool, entries)
+        await self._in_thread(lambda: self._trim(spool, entries))
+        return len(records) + sum(len(entry.found.damaged) for entry in entries)
+
+    async def _into_sql(self, records: Sequence[Record]) -> None:
+        facts = _Facts.of(records)
+        began = self._clock.monotonic()
+        await self._ledger.settle(facts.clicks, facts.starts, facts.books)
+        self._size.took(len(records), self._clock.monotonic() - began)
 
     async def _one_by_one(self, spool: Spool, entries: Sequence[Entry]) -> None:
         """SQL refused the batch: settle each record alone, so that one bad record holds up nobody."""
         for entry in entries:
-            single = _sort_out([entry])
-            try:
-                await self._ledger.settle(single.clicks, single.starts, single.books)
-            except RecordRejected:
-                await self._aside(spool, entry)
-            else:
-                await self._in_thread(partial(spool.trim, [entry]))
+            for record in entry.found.records:
+                try:
+                    await self._into_sql([record])
+                except RecordRejected:
+                    await self._aside(spool, entry, encode(record))
 
-    async def _aside(self, spool: Spool, entry: Entry) -> None:
+    async def _set_damaged_aside(self, spool: Spool, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            for piece in entry.found.damaged:
+                await self._aside(spool, entry, piece)
+
+    async def _aside(self, spool: Spool, entry: Entry, piece: bytes) -> None:
         # This record leaves the queue unsettled. It is kept in `aside/`, and `trilha doctor` counts it.
         _log.error("a record cannot be settled and was set aside", kind=entry.key[:1])
-        await self._in_thread(partial(spool.set_aside, entry))
+        await self._in_thread(lambda: spool.set_aside(entry, piece))
+
+    def _read(self, spool: Spool) -> list[Entry]:
+        """The next entries. A spool without any, whose writer is gone, is removed; one that cannot be read is left out."""
+        try:
+            # Before reading: what is empty after its writer has gone stays empty.
+            adopted = spool.adopt()
+            entries = spool.newest(self._size.now)
+        except StoreUnavailable as error:
+            _log.error("a spool cannot be read", spool=spool.folder.name, reason=str(error))
+            return []
+        if adopted and not entries:
+            self._spools.pop(spool.folder, None)
+            spool.destroy()
+        return entries
+
+    def _trim(self, spool: Spool, entries: Sequence[Entry]) -> None:
+        """What cannot be trimmed is settled again, which changes nothing."""
+        try:
+            spool.trim(entries)
+        except StoreUnavailable as error:
+            _log.error("a spool cannot be trimmed", spool=spool.folder.name, reason=str(error))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
-
-def _sort_out(entries: Sequence[Entry]) -> _Batch:
-    batch = _Batch()
-    for entry in entries:
-        try:
-            batch.add(entry, decode(entry.raw or b""))
-        except RecordRejected:
-            batch.damaged.append(entry)
-    return batch

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from backends.build import WORKER_PATIENCE, lock_spool, open_spool
+from backends.build import WORKER_PATIENCE, lock_settling, open_spool
 from backends.spool import spools_under
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
@@ -23,13 +23,14 @@ _log = get_logger("trilha.work")
 
 async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
     """Settle until `stop`, then settle what is left. ConfigError when another worker settles these spools."""
-    lock = lock_spool(settings, "settler")
+    lock = lock_settling(settings)
     keyring = Keyring(settings.secrets, clock)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
     settler = Settler(
         folders=lambda: spools_under(settings.spools),
         open_spool=lambda folder: open_spool(settings, folder),
         ledger=SqlLedger(engine),
+        clock=clock,
         batch=settings.settle_batch,
     )
     keys = asyncio.create_task(repeat(lambda: asyncio.to_thread(keyring.refresh), KEYS_SECONDS, stop))

@@ -1,17 +1,20 @@
-"""Visit and Click: the request as it came, and what may be kept of it."""
+"""Visit and Click: the request as it came, and what may be kept of it.
+
+Both are made once for every request, so they are msgspec Structs: frozen like the other values, a tenth of their price.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
+
+from msgspec import Struct, field
 
 from domain.ids import uuid7_ms
 
 Method = Literal["GET", "HEAD"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(Struct, frozen=True, kw_only=True):
     """One request as it came, raw address included. Lives in memory, in `daemon/` only; never stored, never logged."""
 
     method: Method
@@ -24,15 +27,14 @@ class Visit:
     referer: str
     language: str
     prefetch: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __repr__(self) -> str:
         """Names nothing personal, so that a traceback or a log line cannot leak the visitor."""
         return f"Visit(at_ms={self.at_ms})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Click:
+class Click(Struct, frozen=True, kw_only=True):
     """What is kept of a visit. The raw address, agent and Meta identifiers exist only inside `sealed`.
 
     `params` holds the ad's own parameters (utm_*, src, sck …) as they were sent, in their order.
@@ -44,7 +46,7 @@ class Click:
     node: int
     ad_key: bytes
     method: Method = "GET"
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
     referer_host: str = ""
     language: str = ""
     prefetch: str = ""
@@ -64,8 +66,7 @@ class Click:
         return Ad.of(self.params)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ad:
+class Ad(NamedTuple):
     """The five names Meta's macros fill in; a link's dictionary maps their digest (the ad key) back to them."""
 
     source: str = ""
@@ -79,9 +80,9 @@ class Ad:
         """The ad named by a click's utm_* parameters."""
         get = params.get
         return cls(
-            source=get("utm_source", ""),
-            campaign=get("utm_campaign", ""),
-            medium=get("utm_medium", ""),
-            content=get("utm_content", ""),
-            term=get("utm_term", ""),
+            get("utm_source", ""),
+            get("utm_campaign", ""),
+            get("utm_medium", ""),
+            get("utm_content", ""),
+            get("utm_term", ""),
         )

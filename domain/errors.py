@@ -4,7 +4,8 @@ TrilhaError                    an error of ours; its text may be shown to the op
 ├── ConfigError                settings, files or keys are not as they must be; says how to mend it
 ├── StoreError                 a store could not do it
 │   ├── StoreUnavailable       it could not be asked (down, too slow, wrong password): another may be tried
-│   │   └── SpoolFull          the disk spool is at its quota; what it holds stays
+│   │   ├── SpoolFull          the disk spool is at its quota; what it holds stays
+│   │   └── StoreBroken        it failed in a way that trying again would not mend: its breaker opens at once
 │   └── RecordRejected         the record itself is at fault: no other store would take it either
 └── InvalidToken               a token that we did not mint, or that is too old; raised before any store is asked
 """
@@ -28,6 +29,10 @@ class StoreUnavailable(StoreError):
 
 class SpoolFull(StoreUnavailable):
     """The disk spool has reached its quota. Nothing that it holds is dropped (I13)."""
+
+
+class StoreBroken(StoreUnavailable):
+    """The store failed in a way that trying again would not mend, such as a failed fsync."""
 
 
 class RecordRejected(StoreError):

@@ -5,6 +5,10 @@ import secrets
 import uuid
 from uuid import UUID
 
+_TIME = 0xFFFF_FFFF_FFFF << 80
+_RANDOM = 0xFFF << 64 | 0x3FFF_FFFF_FFFF_FFFF
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+
 
 class ClickIds:
     """Makes click ids: UUIDv7 (RFC 9562), so that they sort by time and carry their millisecond."""
@@ -14,10 +18,7 @@ class ClickIds:
     def new(self, at_ms: int) -> UUID:
         """A fresh id for a click at `at_ms` (UTC milliseconds since the epoch)."""
         random = int.from_bytes(os.urandom(10), "big")
-        value = (at_ms & 0xFFFF_FFFF_FFFF) << 80
-        value |= 0x7 << 76 | (random >> 62 & 0xFFF) << 64
-        value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
-        return UUID(int=value)
+        return UUID(int=(at_ms << 80 & _TIME) | _VERSION_AND_VARIANT | (random & _RANDOM))
 
 
 def uuid7_ms(identifier: UUID) -> int:

@@ -13,11 +13,11 @@ class Observer(Protocol):
     """Hears of what happens. Arguments are counts, labels of closed sets and seconds: never anything personal."""
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None: ...
-    def receipt(self, receipt: Receipt) -> None: ...
+    def receipt(self, receipt: Receipt, clicks: int) -> None: ...
     def tier(self, tier: str, operation: str, outcome: str) -> None: ...
     def breaker(self, tier: str, state: str) -> None: ...
     def ring(self, waiting: int, dropped: int) -> None: ...
-    def backlog(self, records: int, volume: int) -> None: ...
+    def backlog(self, entries: int, volume: int, quota: int) -> None: ...
     def start(self, kind: str, state: str) -> None: ...
 
 
@@ -27,7 +27,7 @@ class Silent:
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """Ignore."""
 
-    def receipt(self, receipt: Receipt) -> None:
+    def receipt(self, receipt: Receipt, clicks: int) -> None:
         """Ignore."""
 
     def tier(self, tier: str, operation: str, outcome: str) -> None:
@@ -39,7 +39,7 @@ class Silent:
     def ring(self, waiting: int, dropped: int) -> None:
         """Ignore."""
 
-    def backlog(self, records: int, volume: int) -> None:
+    def backlog(self, entries: int, volume: int, quota: int) -> None:
         """Ignore."""
 
     def start(self, kind: str, state: str) -> None:

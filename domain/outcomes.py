@@ -55,6 +55,9 @@ class Receipt:
     visible: bool
 
 
+NOTHING_PROMISED = Receipt(durability=Durability.TOKEN_ONLY, visible=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
     """The two facts of one click as the ledger holds them. Either may still be absent."""

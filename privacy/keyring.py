@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from domain.clock import Clock, iso
 from domain.errors import ConfigError
 from domain.ids import random_key
+from privacy.mac import Mac
 
 PERIOD_MS = 86_400_000
 PROVISION_AHEAD = 7
@@ -83,6 +84,7 @@ class Keyring:
         self._stamp = _stamp(path)
         self._keys = _read(path)
         self._lookup_key = _derive(self._keys.master, b"fbclid look-up")
+        self._macs: dict[bytes, Mac] = {}
 
     @classmethod
     def create(cls, path: Path, clock: Clock) -> "Keyring":
@@ -108,6 +110,13 @@ class Keyring:
         """The lasting key of the fbclid digest, derived from the master secret (HKDF-SHA-256)."""
         return self._lookup_key
 
+    def mac(self, key: bytes) -> Mac:
+        """HMAC-SHA-256 under a key of this ring, prepared once and forgotten when the ring changes."""
+        mac = self._macs.get(key)
+        if mac is None:
+            mac = self._macs[key] = Mac(key)
+        return mac
+
     def period_keys(self, period: int) -> PeriodKeys | None:
         """The keys of that UTC day (days since the epoch), or None when they never were or are destroyed."""
         return self._keys.periods.get(period)
@@ -116,7 +125,7 @@ class Keyring:
         """Take over what other processes wrote, and provision keys ahead. Called in the background, not by requests."""
         stamp = _stamp(self._path)
         if stamp != self._stamp:
-            self._keys, self._stamp = _read(self._path), stamp
+            self._take(_read(self._path), stamp)
         if self.period_keys(current_period(self._clock) + PROVISION_AHEAD) is None:
             self._change(lambda keys: keys.provisioned(current_period(self._clock)))
 
@@ -147,7 +156,11 @@ class Keyring:
         with _locked(self._path):
             keys = change(_read(self._path))
             _write(self._path, keys)
-            self._keys, self._stamp = keys, _stamp(self._path)
+            self._take(keys, _stamp(self._path))
+
+    def _take(self, keys: Keys, stamp: tuple[int, int]) -> None:
+        self._keys, self._stamp = keys, stamp
+        self._macs = {}
 
 
 def current_period(clock: Clock) -> int:

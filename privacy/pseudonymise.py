@@ -1,8 +1,7 @@
 """Visit becomes Click: the raw address ends here."""
 
-import hmac
 import re
-from ipaddress import IPv6Address, ip_address
+from socket import AF_INET, AF_INET6, inet_pton
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -49,15 +48,14 @@ class Pseudonymiser:
         keys = self._keyring.period_keys(period)
         if ip is None or keys is None:
             return None
-        address = ip_address(ip)
-        raw = address.packed[:_IPV6_NETWORK_BYTES] if isinstance(address, IPv6Address) else address.packed
-        return hmac.digest(keys.visitor, raw, "sha256")[:VISITOR_KEY_BYTES]
+        network = inet_pton(AF_INET6, ip)[:_IPV6_NETWORK_BYTES] if ":" in ip else inet_pton(AF_INET, ip)
+        return self._keyring.mac(keys.visitor).of(network)[:VISITOR_KEY_BYTES]
 
     def fbclid_key(self, fbclid: str) -> bytes | None:
         """16 bytes of HMAC-SHA-256 over the whole fbclid under the lasting look-up key; None without one."""
         if not fbclid:
             return None
-        return hmac.digest(self._keyring.lookup_key(), fbclid.encode(), "sha256")[:FBCLID_KEY_BYTES]
+        return self._keyring.mac(self._keyring.lookup_key()).of(fbclid.encode())[:FBCLID_KEY_BYTES]
 
 
 def fbc(fbclid: str, cookie: str, at_ms: int) -> str:

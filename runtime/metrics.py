@@ -1,68 +1,144 @@
-"""Metrics: the Observer that Prometheus reads. Labels come from closed sets; none is personal."""
+"""Metrics: the Observer that Prometheus reads. Labels come from closed sets; none is personal.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+Counting happens on every request, so it is an addition in a dict; families are made of it when Prometheus asks.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from domain.observations import RedirectOutcome
 from domain.outcomes import Receipt
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 STATES = {"closed": 0, "half_open": 1, "open": 2}
+Labels = tuple[str, ...]
+C = TypeVar("C", bound="_Count | _Seconds")
+
+
+class _Count:
+    """A counter or a gauge by labels."""
+
+    def __init__(
+        self, family: type[CounterMetricFamily | GaugeMetricFamily], name: str, says: str, *labels: str
+    ) -> None:
+        self._family, self._name, self._says, self.labels = family, name, says, labels
+        self.values: defaultdict[Labels, float] = defaultdict(float)
+        if not labels:
+            self.values[()] = 0.0
+
+    def collect(self) -> Iterable[Metric]:
+        """The family as it is now."""
+        family = self._family(self._name, self._says, labels=self.labels)
+        for values, number in self.values.items():
+            family.add_metric(values, number)
+        return [family]
+
+    def describe(self) -> Iterable[Metric]:
+        """The family, for the registry."""
+        return self.collect()
+
+
+class _Seconds:
+    """A histogram without labels."""
+
+    labels: Labels = ()
+
+    def __init__(self, name: str, says: str) -> None:
+        self._name, self._says = name, says
+        self._buckets = [0] * (len(SECONDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """One duration."""
+        self._buckets[bisect_left(SECONDS, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterable[Metric]:
+        """The family as it is now."""
+        return [
+            HistogramMetricFamily(
+                self._name, self._says, buckets=list(self._cumulative()), sum_value=self._sum
+            )
+        ]
+
+    def describe(self) -> Iterable[Metric]:
+        """The family, for the registry."""
+        return self.collect()
+
+    def _cumulative(self) -> Iterator[tuple[str, float]]:
+        total = 0
+        for limit, number in zip((*map(str, SECONDS), "+Inf"), self._buckets, strict=True):
+            total += number
+            yield limit, total
 
 
 class Metrics:
     """One registry per process. Every metric is described in docs/reference/metrics.md; a test holds the two equal."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        at = self.registry
-        self._redirects = Counter("trilha_redirects", "Answers of /go", ["outcome"], registry=at)
-        self._seconds = Histogram(
-            "trilha_redirect_seconds", "Time to answer /go", buckets=SECONDS, registry=at
+        self.registry = CollectorRegistry(auto_describe=False)
+        count, gauge = CounterMetricFamily, GaugeMetricFamily
+        self._redirects = self._new(_Count(count, "trilha_redirects", "Answers of /go", "outcome"))
+        self._seconds = self._new(_Seconds("trilha_redirect_seconds", "Time to answer /go"))
+        self._receipts = self._new(
+            _Count(count, "trilha_receipts", "Clicks by what was promised", "durability", "visible")
         )
-        self._receipts = Counter(
-            "trilha_receipts", "Clicks by what was promised", ["durability", "visible"], registry=at
+        self._tiers = self._new(
+            _Count(count, "trilha_tier_calls", "Calls of stores", "tier", "operation", "outcome")
         )
-        self._tiers = Counter(
-            "trilha_tier_calls", "Calls of stores", ["tier", "operation", "outcome"], registry=at
+        self._breakers = self._new(_Count(gauge, "trilha_breaker", "0 closed, 1 half-open, 2 open", "tier"))
+        self._opened = self._new(_Count(count, "trilha_breaker_opened", "Times a breaker opened", "tier"))
+        self._ring = self._new(_Count(gauge, "trilha_ring_waiting", "Clicks in memory that no store has"))
+        self._dropped = self._new(
+            _Count(count, "trilha_ring_dropped", "Clicks lost because the ring was full")
         )
-        self._breakers = Gauge("trilha_breaker", "0 closed, 1 half-open, 2 open", ["tier"], registry=at)
-        self._ring = Gauge("trilha_ring_waiting", "Clicks in memory that no store has", registry=at)
-        self._dropped = Counter("trilha_ring_dropped", "Clicks lost because the ring was full", registry=at)
-        self._records = Gauge("trilha_spool_records", "Records waiting in this daemon's spool", registry=at)
-        self._bytes = Gauge("trilha_spool_bytes", "Size of this daemon's spool on disk", registry=at)
-        self._starts = Counter("trilha_starts", "Starts by kind and state", ["kind", "state"], registry=at)
+        self._records = self._new(_Count(gauge, "trilha_spool_entries", "Entries waiting in the spools"))
+        self._bytes = self._new(_Count(gauge, "trilha_spool_bytes", "Size of the spools on disk"))
+        self._full = self._new(_Count(gauge, "trilha_spool_full_ratio", "Share of the spools' quota in use"))
+        self._starts = self._new(_Count(count, "trilha_starts", "Starts by kind and state", "kind", "state"))
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """One answer of /go."""
-        self._redirects.labels(outcome).inc()
+        self._redirects.values[outcome,] += 1
         self._seconds.observe(seconds)
 
-    def receipt(self, receipt: Receipt) -> None:
-        """What was promised for one click."""
-        self._receipts.labels(receipt.durability.value, "yes" if receipt.visible else "no").inc()
+    def receipt(self, receipt: Receipt, clicks: int) -> None:
+        """What was promised for some clicks."""
+        self._receipts.values[receipt.durability.value, "yes" if receipt.visible else "no"] += clicks
 
     def tier(self, tier: str, operation: str, outcome: str) -> None:
         """One call of a store."""
-        self._tiers.labels(tier, operation, outcome).inc()
+        self._tiers.values[tier, operation, outcome] += 1
 
     def breaker(self, tier: str, state: str) -> None:
         """A breaker changed."""
-        self._breakers.labels(tier).set(STATES[state])
+        self._breakers.values[tier,] = STATES[state]
+        self._opened.values[tier,] += state == "open"
 
     def ring(self, waiting: int, dropped: int) -> None:
         """The ring changed."""
-        self._ring.set(waiting)
-        self._dropped.inc(dropped)
+        self._ring.values[()] = waiting
+        self._dropped.values[()] += dropped
 
-    def backlog(self, records: int, volume: int) -> None:
+    def backlog(self, entries: int, volume: int, quota: int) -> None:
         """What waits in the spools."""
-        self._records.set(records)
-        self._bytes.set(volume)
+        self._records.values[()] = entries
+        self._bytes.values[()] = volume
+        self._full.values[()] = round(volume / quota, 4)
 
     def start(self, kind: str, state: str) -> None:
         """One start."""
-        self._starts.labels(kind, state).inc()
+        self._starts.values[kind, state] += 1
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
+
+    def _new(self, collector: C) -> C:
+        self.registry.register(collector)
+        return collector

@@ -68,13 +68,22 @@ class Settings(BaseModel):
         "durable",
         description="durable: spool and Redis at once; chain: the first that accepts, promising less",
     )
+    wait_for: Literal["both", "durability", "visible", "token"] = Field(
+        "both",
+        description="What a redirect waits for in durable mode: both receipts, the spool's, Redis's, or nothing but the token",
+    )
     deadline_ms: int = Field(
         50, ge=5, le=5000, description="Milliseconds within which a click is stored or let go"
     )
     click_ttl: int = Field(180, ge=1, le=86400, description="Seconds a click stays visible in Redis")
     attribution_days: int = Field(28, ge=1, le=400, description="Days a token may be redeemed")
     ring_size: int = Field(50_000, ge=0, description="Clicks kept in memory while no store takes them")
-    settle_batch: int = Field(500, ge=1, le=5000, description="Records settled in one SQL transaction")
+    settle_batch: int = Field(
+        2000,
+        ge=1,
+        le=5000,
+        description="Most records settled in one SQL transaction; a slow database gets fewer",
+    )
     node: int = Field(0, ge=0, le=65535, description="Number of this daemon, in every token and in the books")
     timezone: str = Field("America/Sao_Paulo", description="The operator's time zone, for what people read")
     telegram_host: Literal["t.me", "telegram.me", "telegram.dog"] = Field(

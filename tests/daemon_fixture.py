@@ -207,9 +207,12 @@ class Site:
         (self.home / "away").rename(self._sql)
 
     def break_spool(self) -> None:
-        """The spool's folder is a file: nothing can be spooled. For daemons not started yet."""
-        self.settings.spools.mkdir(mode=0o700, parents=True)
-        (self.settings.spools / "daemon").write_bytes(b"")
+        """The folder of the spools is a file: nothing can be spooled. For daemons not started yet."""
+        self.settings.spools.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.settings.spools.write_bytes(b"")
+
+    def mend_spool(self) -> None:
+        self.settings.spools.unlink()
 
     async def execute(self, statement: str) -> None:
         async with self.engine() as engine, engine.begin() as connection:
@@ -228,6 +231,7 @@ class Site:
                 folders=lambda: spools_under(self.settings.spools),
                 open_spool=lambda folder: open_spool(self.settings, folder),
                 ledger=SqlLedger(engine),
+                clock=self.clock,
                 batch=self.settings.settle_batch,
             )
             try:

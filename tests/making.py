@@ -74,6 +74,7 @@ def make_tier(
         store=store,
         breaker=Breaker(Policy(), lambda base, spread: base),
         patience=PATIENT,
+        slow=PATIENT,
         clock=clock or ManualClock(),
         observer=observer or Silent(),
     )
@@ -81,6 +82,11 @@ def make_tier(
 
 def make_spool(folder: Path, *, quota: int = 1 << 30, boot: str = "boot") -> Spool:
     return Spool(folder, quota=quota, synced=True, node=3, boot=boot)
+
+
+def spool_beside(folder: Path) -> Spool:
+    """The spool as another process than its writer opens it."""
+    return Spool(folder, quota=1 << 30, synced=True)
 
 
 def make_disk(folder: Path, *, quota: int = 1 << 30) -> DiskStore:

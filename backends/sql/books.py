@@ -7,12 +7,11 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backends.codec import decode
 from backends.spool import Spool
 from backends.sql.engine import errors_translated
 from backends.sql.schema import accounting, clicks
 from domain.books import FIGURES, MINUTE_MS, BookEntry
-from domain.errors import RecordRejected
+from domain.click import Click
 from domain.ids import first_uuid7
 
 _CHUNK = 500
@@ -95,12 +94,12 @@ class _Stretch:
         self.entries: dict[tuple[int, str, int], BookEntry] = {}
 
     def read_spool(self, spool: Spool) -> None:
-        ids = (UUID(key[1:]) for key in spool.keys("c"))
-        self.waiting.update(click for click in ids if self._first <= click < self._end)
-        for key in (*spool.keys("b"), *spool.keys("r")):
-            entry = _book_entry(spool.get(key))
-            if entry is not None and self._since <= entry.minute < self._until:
-                self._add(entry)
+        for entry in spool.entries():
+            for record in entry.found.records:
+                if isinstance(record, Click) and self._first <= record.id < self._end:
+                    self.waiting.add(record.id)
+                elif isinstance(record, BookEntry) and self._since <= record.minute < self._until:
+                    self._add(record)
 
     async def read_accounting(self, connection: AsyncConnection) -> None:
         minute = accounting.c.minute
@@ -130,11 +129,3 @@ class _Stretch:
     def _add(self, entry: BookEntry) -> None:
         key = (entry.node, entry.boot, entry.minute)
         self.entries[key] = self.entries[key].merge(entry) if key in self.entries else entry
-
-
-def _book_entry(raw: bytes | None) -> BookEntry | None:
-    try:
-        record = decode(raw or b"")
-    except RecordRejected:
-        return None
-    return record if isinstance(record, BookEntry) else None

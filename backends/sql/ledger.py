@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Insert, Row, case, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backends.codec import Packed, pack
 from backends.sql.engine import errors_translated, insert_if_absent, transaction, upsert
 from backends.sql.schema import accounting, ads, catalog, clicks, links, outbox, starts
 from domain.attribution import Owner, Start, StartKind
@@ -51,10 +52,15 @@ class SqlLedger:
         self._put_facts = _set_once(upsert(engine, clicks))
 
     async def put(self, click: Click) -> Receipt:
-        """Returns after COMMIT."""
+        """As `put_batch`, of one."""
+        return await self.put_batch([pack(click)])
+
+    async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
+        """Returns after the COMMIT that holds all of them."""
+        ordered = sorted((click for click, _ in batch), key=lambda click: click.id)
         async with transaction(self._engine) as connection:
-            await self._write(connection, [_click_values(click)], [click])
-        self._learn_ads([click])
+            await self._write(connection, [_click_values(click) for click in ordered], ordered)
+        self._learn_ads(ordered)
         return _RECEIPT
 
     async def find(self, click_id: UUID) -> Lookup:
@@ -66,11 +72,14 @@ class SqlLedger:
         return MISSING if row is None or row.click is None else Found(row.click)
 
     async def discard(self, click_id: UUID) -> None:
-        """Erase the click's data and leave a tombstone, so that no late copy brings it back (I5)."""
+        """Erase the click's data and leave a tombstone, so that no copy that comes later brings it back (I5)."""
+        tombstone = upsert(self._engine, clicks).values(
+            id=click_id, link_id=0, node=0, ad_key=b"", erased_at=func.current_timestamp()
+        )
         values: dict[str, Any] = dict.fromkeys(_ERASED_FACT, null())
-        values["erased_at"] = func.coalesce(clicks.c.erased_at, func.current_timestamp())
+        values["erased_at"] = func.coalesce(clicks.c.erased_at, tombstone.excluded.erased_at)
         async with transaction(self._engine) as connection:
-            await connection.execute(clicks.update().where(clicks.c.id == click_id).values(values))
+            await connection.execute(tombstone.on_conflict_do_update(index_elements=["id"], set_=values))
 
     async def probe(self) -> None:
         """A real write, of a row that everyone has."""

@@ -140,7 +140,7 @@ async def test_what_waited_in_memory_is_stored_once_a_store_works(tmp_path: Path
     site.break_spool()
     async with site.running() as door:
         token = await door.click()
-        (site.settings.spools / "daemon").unlink()
+        site.mend_spool()
     site.sql_back()
     await site.settle()
     assert (await site.row(token)).clicked_at is not None

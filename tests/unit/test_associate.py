@@ -14,7 +14,7 @@ from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys, make_api_key
 from daemon.inspect import Inspect
 from domain.attribution import Start
-from domain.click import Click
+from domain.click import Ad, Click
 from domain.clock import ManualClock
 from domain.errors import InvalidToken, StoreUnavailable
 from domain.ids import ClickIds
@@ -44,6 +44,10 @@ class Stores:
     async def where(self, click_id: UUID) -> dict[str, Lookup]:
         self.asked.append("where")
         return {"disk": MISSING, "sql": MISSING}
+
+    async def ad(self, link_id: int, ad_key: bytes) -> Ad | None:
+        self.asked.append("ad")
+        return None
 
     async def row(self, click_id: UUID) -> LedgerRow | None:
         self.asked.append("row")
@@ -114,6 +118,7 @@ class Room:
                 locator=self.stores,
                 ledger=self.stores,
                 links=Names(),
+                ads=self.stores,
                 spool_durability=Durability.SYNCED,
             ),
             bot_name=Names().bot_name,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
-from backends.batch import Batcher
+from backends.batch import Batch, Batcher
 from domain.errors import StoreUnavailable
 
 
@@ -18,10 +17,11 @@ class Gate:
         self.batches: list[list[int]] = []
         self.ends: list[asyncio.Future[None]] = []
 
-    async def write(self, items: Sequence[int]) -> None:
-        self.batches.append(list(items))
+    async def write(self, batch: Batch[int, str]) -> str:
+        self.batches.append(list(batch.items))
         self.ends.append(asyncio.get_running_loop().create_future())
         await self.ends[-1]
+        return "late"
 
 
 async def settle_loop() -> None:
@@ -31,7 +31,7 @@ async def settle_loop() -> None:
 
 async def test_what_comes_during_a_write_is_the_next_batch_and_each_waits_for_its_own() -> None:
     gate = Gate()
-    batcher: Batcher[int] = Batcher(gate.write)
+    batcher: Batcher[int, str] = Batcher(gate.write)
     first = [batcher.submit(n) for n in (1, 2)]
     await settle_loop()
     second = [batcher.submit(n) for n in (3, 4, 5)]
@@ -49,7 +49,7 @@ async def test_what_comes_during_a_write_is_the_next_batch_and_each_waits_for_it
 
 async def test_an_error_reaches_the_callers_of_its_batch_alone() -> None:
     gate = Gate()
-    batcher: Batcher[int] = Batcher(gate.write)
+    batcher: Batcher[int, str] = Batcher(gate.write)
     bad = batcher.submit(1)
     await settle_loop()
     good = batcher.submit(2)
@@ -58,12 +58,12 @@ async def test_an_error_reaches_the_callers_of_its_batch_alone() -> None:
     gate.ends[1].set_result(None)
     with pytest.raises(StoreUnavailable):
         await bad
-    await good
+    assert await good == "late"
 
 
 async def test_a_batch_has_a_size_and_what_waits_has_a_limit() -> None:
     gate = Gate()
-    batcher: Batcher[int] = Batcher(gate.write, size=2, waiting=4)
+    batcher: Batcher[int, str] = Batcher(gate.write, size=2, waiting=4)
     futures = [batcher.submit(n) for n in range(4)]
     with pytest.raises(StoreUnavailable, match="too many"):
         batcher.submit(4)
@@ -76,3 +76,45 @@ async def test_a_batch_has_a_size_and_what_waits_has_a_limit() -> None:
 
 async def test_closing_an_idle_batcher_returns() -> None:
     await Batcher(Gate().write).close()
+
+
+async def test_a_batch_may_be_answered_before_it_is_written_and_the_first_answer_stays() -> None:
+    gate = Gate()
+
+    async def write(batch: Batch[int, str]) -> str:
+        assert batch.answer("early") == "early"
+        late = await gate.write(batch)
+        assert batch.answer(late) == "early"
+        return late
+
+    batcher: Batcher[int, str] = Batcher(write)
+    assert await batcher.submit(1) == "early"
+    gate.ends[0].set_result(None)
+    await batcher.close()
+
+
+async def test_a_caller_that_gives_up_disturbs_nobody_else() -> None:
+    gate = Gate()
+    batcher: Batcher[int, str] = Batcher(gate.write)
+    gone, stays = batcher.submit(1), batcher.submit(2)
+    gone.cancel()
+    await settle_loop()
+    gate.ends[0].set_result(None)
+    assert (await stays, gate.batches) == ("late", [[1, 2]])
+
+
+async def test_as_many_batches_are_in_flight_as_are_allowed() -> None:
+    gate = Gate()
+    batcher: Batcher[int, str] = Batcher(gate.write, in_flight=2)
+    futures = []
+    for number in range(4):
+        futures.append(batcher.submit(number))
+        await settle_loop()
+    assert gate.batches == [[0], [1]]
+    gate.ends[1].set_result(None)
+    await settle_loop()
+    assert gate.batches == [[0], [1], [2, 3]]
+    assert [future.done() for future in futures] == [False, True, False, False]
+    for end in (gate.ends[0], gate.ends[2]):
+        end.set_result(None)
+    await batcher.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
 
-from backends.chain import Ack, FallbackChain, Tiers
+from backends.chain import Ack, FallbackChain, Tiers, WaitFor
+from backends.codec import Packed, pack
 from backends.memory import MemoryStore
 from backends.ring import Ring
 from domain.click import Click
@@ -18,6 +20,10 @@ from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt
 from tests.making import bare_click, make_tier, new_id
 
 SYNCED, WRITTEN, TOKEN_ONLY = Durability.SYNCED, Durability.WRITTEN, Durability.TOKEN_ONLY
+
+
+def receipt(durability: Durability, *, visible: bool) -> Receipt:
+    return Receipt(durability=durability, visible=visible)
 
 
 class Switched:
@@ -40,8 +46,11 @@ class Switched:
                 await asyncio.Event().wait()
 
     async def put(self, click: Click) -> Receipt:
+        return await self.put_batch([pack(click)])
+
+    async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
         await self._pass()
-        await self.memory.put(click)
+        await self.memory.put_batch(batch)
         return Receipt(durability=self.durability, visible=False)
 
     async def find(self, click_id: UUID) -> Lookup:
@@ -60,7 +69,9 @@ class Switched:
 
 
 class Stage:
-    def __init__(self, ack: Ack = "durable", *, budget: float = 30.0, limit: int = 3) -> None:
+    def __init__(
+        self, ack: Ack = "durable", *, budget: float = 30.0, limit: int = 3, wait_for: WaitFor = "both"
+    ) -> None:
         self.clock = ManualClock()
         self.redis, self.disk, self.sql = Switched(), Switched(SYNCED), Switched(SYNCED)
         self.ring = Ring(limit, Silent())
@@ -70,15 +81,17 @@ class Stage:
             sql=make_tier("sql", self.sql, self.clock),
         )
         self.chain = FallbackChain(
-            self.tiers, self.ring, ack=ack, budget=budget, clock=self.clock, observer=Silent()
+            self.tiers,
+            self.ring,
+            ack=ack,
+            wait_for=wait_for,
+            budget=budget,
+            clock=self.clock,
+            observer=Silent(),
         )
 
     def set(self, redis: str = "working", disk: str = "working", sql: str = "working") -> None:
         self.redis.mode, self.disk.mode, self.sql.mode = redis, disk, sql
-
-
-def receipt(durability: Durability, *, visible: bool) -> Receipt:
-    return Receipt(durability=durability, visible=visible)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +137,72 @@ async def test_in_chain_mode_the_first_that_accepts_is_the_only_one_that_has_it(
 
 
 @pytest.mark.parametrize("ack", ["durable", "chain"])
-async def test_a_record_that_is_refused_fails_over_to_nobody_and_opens_no_breaker(ack: Ack) -> None:
+async def test_a_record_that_no_store_can_take_goes_to_nobody(ack: Ack) -> None:
+    """Neither to a store, nor into the ring: it would wait there for ever."""
     stage = Stage(ack)
-    stage.set(redis="refusing", disk="refusing")
+    assert await stage.chain.put(bare_click(sealed=bytes(40_000))) == receipt(TOKEN_ONLY, visible=False)
+    assert (stage.redis.calls, stage.disk.calls, stage.sql.calls, len(stage.ring)) == (0, 0, 0, 0)
+
+
+async def test_a_refused_record_opens_no_breaker_and_waits_for_the_spool() -> None:
+    """Only SQL refuses what the codec takes; settled alone, it is set aside there."""
+    stage = Stage(limit=100)
+    stage.set(disk="down", sql="refusing")
     for _ in range(30):
-        assert await stage.chain.put(bare_click()) == receipt(TOKEN_ONLY, visible=False)
-    assert (stage.sql.calls, len(stage.ring)) == (0, 0)
-    assert set(stage.chain.states().values()) == {"closed"}
+        assert await stage.chain.put(bare_click()) == receipt(TOKEN_ONLY, visible=True)
+    assert (stage.chain.states()["sql"], len(stage.ring)) == ("closed", 30)
+
+
+async def test_clicks_of_one_tick_are_one_operation_of_each_store() -> None:
+    stage = Stage()
+    batch = [bare_click() for _ in range(20)]
+    receipts = await asyncio.gather(*map(stage.chain.put, batch))
+    assert (stage.redis.calls, stage.disk.calls, set(receipts)) == (1, 1, {receipt(SYNCED, visible=True)})
+
+
+async def test_more_clicks_than_memory_should_hold_are_let_go_at_once() -> None:
+    stage = Stage()
+    stage.set("stuck", "stuck", "stuck")
+    tasks = [asyncio.ensure_future(stage.chain.put(bare_click())) for _ in range(40_000)]
+    done, waiting = await asyncio.wait(tasks, timeout=0.01)
+    assert done
+    assert {task.result() for task in done} == {receipt(TOKEN_ONLY, visible=False)}
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "redis", "disk", "answer"),
+    [
+        ("token", "stuck", "stuck", receipt(TOKEN_ONLY, visible=False)),
+        ("visible", "working", "stuck", receipt(TOKEN_ONLY, visible=True)),
+        ("visible", "down", "working", receipt(SYNCED, visible=False)),
+        ("durability", "stuck", "working", receipt(SYNCED, visible=False)),
+    ],
+)
+async def test_the_answer_waits_for_no_more_than_was_asked_and_claims_no_more_than_was_waited_for(
+    wait_for: WaitFor, redis: str, disk: str, answer: Receipt
+) -> None:
+    """I11: an early answer promises only what holds by then."""
+    stage = Stage(wait_for=wait_for)
+    stage.set(redis, disk)
+    async with asyncio.timeout(10):
+        assert await stage.chain.put(bare_click()) == answer
+
+
+@pytest.mark.parametrize("wait_for", ["token", "visible", "durability"])
+async def test_a_click_answered_early_is_kept_all_the_same(wait_for: WaitFor) -> None:
+    """And waits in the ring when no store takes it."""
+    stage = Stage(wait_for=wait_for)
+    kept, lost = bare_click(), bare_click()
+    await stage.chain.put(kept)
+    await stage.chain.close()
+    assert await stage.disk.memory.find(kept.id) == Found(kept)
+    stage.set(disk="down", sql="down")
+    await stage.chain.put(lost)
+    await stage.chain.close()
+    assert stage.ring.get(lost.id) == lost
 
 
 @pytest.mark.parametrize("ack", ["durable", "chain"])
@@ -174,15 +246,6 @@ async def test_rescue_spools_what_waits_and_stops_while_nothing_takes_it() -> No
     await stage.chain.rescue()
     assert len(stage.ring) == 0
     assert [await stage.disk.memory.find(click.id) for click in waiting] == [Found(c) for c in waiting]
-
-
-async def test_rescue_lets_go_of_a_record_that_no_store_takes() -> None:
-    stage = Stage()
-    stage.set(redis="down", disk="down", sql="down")
-    await stage.chain.put(bare_click())
-    stage.set(disk="refusing")
-    await stage.chain.rescue()
-    assert len(stage.ring) == 0
 
 
 async def test_a_click_that_waits_in_the_ring_is_found() -> None:
@@ -235,7 +298,7 @@ async def test_a_cancelled_put_says_nothing_about_the_tier() -> None:
     stage = Stage()
     stage.set(disk="stuck")
     for _ in range(30):
-        task = asyncio.ensure_future(stage.tiers.disk.put(bare_click(), 30.0))
+        task = asyncio.ensure_future(stage.tiers.disk.put_batch([pack(bare_click())], 30.0))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait({task})
@@ -256,25 +319,25 @@ class Watching(Silent):
 def test_the_ring_is_bounded_drops_the_oldest_and_says_so() -> None:
     observer = Watching()
     ring = Ring(2, observer)
-    clicks = [bare_click() for _ in range(3)]
-    for click in clicks:
-        ring.add(click)
-    assert (len(ring), ring.oldest(1), ring.get(clicks[0].id)) == (2, [clicks[1]], None)
-    ring.remove(clicks[1].id)
-    ring.remove(clicks[1].id)
-    assert observer.heard == [(1, 0), (2, 0), (2, 1), (1, 0)]
+    clicks = [pack(bare_click()) for _ in range(5)]
+    ring.add(clicks[:2])
+    ring.add(clicks[2:])
+    assert (len(ring), ring.oldest(1), ring.get(clicks[2].click.id)) == (2, [clicks[3]], None)
+    ring.remove([clicks[3].click.id])
+    ring.remove([clicks[3].click.id])
+    assert observer.heard == [(2, 0), (2, 3), (1, 0), (1, 0)]
 
 
 def test_a_click_that_waits_already_pushes_nobody_out() -> None:
     ring = Ring(2, Silent())
-    first, second = bare_click(), bare_click()
-    for click in (first, second, second):
-        ring.add(click)
-    assert ring.get(first.id) == first
+    first, second = pack(bare_click()), pack(bare_click())
+    for packed in (first, second, second):
+        ring.add([packed])
+    assert ring.get(first.click.id) == first.click
 
 
 def test_a_ring_of_size_nought_drops_everything_and_fails_at_nothing() -> None:
     observer = Watching()
     ring = Ring(0, observer)
-    ring.add(bare_click())
+    ring.add([pack(bare_click())])
     assert (len(ring), ring.oldest(1), observer.heard) == (0, [], [(0, 1)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.codec import MAX_RECORD, decode, decode_click, encode
+from backends.codec import FORMAT, MAX_RECORD, decode, decode_click, encode
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry, ReceiptBook
 from domain.click import Click
@@ -64,13 +64,13 @@ def test_a_truncated_record_is_refused(click: Click, data: st.DataObject) -> Non
 
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(RecordRejected, match="format"):
-        decode(b"\x02" + encode(bare_click())[1:])
+        decode(b"\x01" + encode(bare_click())[1:])
 
 
 def test_a_field_of_a_later_version_is_ignored() -> None:
     click = full_click()
     wire = msgspec.msgpack.decode(encode(click)[1:])
-    assert decode(b"\x01" + msgspec.msgpack.encode(wire | {"later": 1})) == click
+    assert decode(FORMAT + msgspec.msgpack.encode([*wire, 1])) == click
 
 
 def test_what_is_too_large_or_no_unicode_is_refused() -> None:

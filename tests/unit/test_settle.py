@@ -9,18 +9,19 @@ import pytest
 from sqlalchemy import func, select
 
 from backends.codec import encode
-from backends.spool import Fact
+from backends.spool import ASIDE, Fact, spools_under
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.migrate import migrate
 from backends.sql.schema import accounting, clicks, outbox, starts
-from daemon.settle import Settler
+from daemon.settle import BatchSize, Settler
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
+from domain.clock import ManualClock
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.outcomes import Found
-from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, start_of
+from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, spool_beside, start_of
 
 
 class Flaky:
@@ -56,9 +57,10 @@ class Workbench:
 
     def make_settler(self, batch: int = 4) -> Settler:
         return Settler(
-            folders=lambda: sorted(self.root.iterdir()),
-            open_spool=make_spool,
+            folders=lambda: spools_under(self.root),
+            open_spool=spool_beside,
             ledger=self.flaky,  # type: ignore[arg-type]
+            clock=ManualClock(),
             batch=batch,
         )
 
@@ -68,8 +70,11 @@ class Workbench:
         spool.close()
 
     def waiting(self, name: str = "daemon") -> int:
-        spool = make_spool(self.root / name)
-        number = len(spool)
+        """Records in a spool; none when it has been removed."""
+        if not (self.root / name).exists():
+            return 0
+        spool = spool_beside(self.root / name)
+        number = sum(len(entry.found.records) for entry in spool.entries())
         spool.close()
         return number
 
@@ -135,8 +140,8 @@ async def test_a_damaged_record_is_set_aside_and_the_others_move(bench: Workbenc
     await bench.settler.drain()
     assert bench.waiting() == 0
     assert await bench.ledger.find(good.id) == Found(good)
-    [kept] = (bench.root / "daemon" / "aside").iterdir()
-    assert (kept.name, kept.read_bytes()) == (f"c{bad.id.hex}.bin", b"garbage")
+    [kept] = (bench.root / ASIDE).iterdir()
+    assert kept.read_bytes() == b"garbage"
 
 
 async def test_a_record_that_sql_refuses_is_set_aside_alone(bench: Workbench) -> None:
@@ -146,7 +151,7 @@ async def test_a_record_that_sql_refuses_is_set_aside_alone(bench: Workbench) ->
     await bench.settler.drain()
     assert bench.waiting() == 0
     assert await bench.count(clicks) == 3
-    [kept] = (bench.root / "daemon" / "aside").iterdir()
+    [kept] = (bench.root / ASIDE).iterdir()
     assert kept.read_bytes() == encode(batch[1])
 
 
@@ -168,3 +173,42 @@ async def test_a_start_may_be_settled_before_its_click(bench: Workbench) -> None
 
 async def test_an_empty_root_is_drained(bench: Workbench) -> None:
     assert await bench.settler.drain() == 0
+
+
+async def test_a_spool_that_cannot_be_read_holds_up_no_other(bench: Workbench) -> None:
+    click = bare_click()
+    bench.spool(click)
+    for name, content in (("a-broken", b"no database" * 1000), ("b-broken", b"")):
+        (bench.root / name).mkdir(mode=0o700)
+        (bench.root / name / "cache.db").write_bytes(content)
+    (bench.root / "c-open").mkdir(mode=0o755)
+    (bench.root / "c-open" / "cache.db").write_bytes(b"")
+    await bench.settler.drain()
+    assert await bench.ledger.find(click.id) == Found(click)
+    assert (bench.root / "a-broken" / "cache.db").exists()
+
+
+async def test_an_empty_spool_goes_once_its_writer_has_gone_and_not_before(bench: Workbench) -> None:
+    writer = make_spool(bench.root / "daemon")
+    click = bare_click()
+    writer.append([(click, encode(click))])
+    await bench.settler.drain()
+    assert (bench.root / "daemon").exists()
+    writer.close()
+    await bench.settler.drain()
+    assert not (bench.root / "daemon").exists()
+    assert await bench.ledger.find(click.id) == Found(click)
+
+
+def test_the_batch_grows_while_sql_is_quick_and_halves_when_it_is_slow() -> None:
+    size = BatchSize(2000)
+    seen = []
+    for _ in range(9):
+        size.took(size.now, 0.01)
+        seen.append(size.now)
+    assert seen == [150, 225, 337, 505, 757, 1135, 1702, 2000, 2000]
+    for _ in range(9):
+        size.took(size.now, 1.0)
+    assert size.now == 25
+    size.took(3, 0.001)
+    assert size.now == 25, "a batch that was not full says nothing about a larger one"

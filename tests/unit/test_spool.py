@@ -4,25 +4,54 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from backends.codec import decode, encode
-from backends.spool import DATABASE, Entry, Fact, Spool, SpoolLock, private_folder, spools_under
+from backends.codec import encode
+from backends.disk import DiskStore
+from backends.folders import FolderLock, private_folder
+from backends.spool import DATABASE, Entry, Fact, Spool, spools_under
+from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click
 from domain.errors import ConfigError, RecordRejected, SpoolFull, StoreUnavailable
-from tests.making import NOW, bare_click, full_click, make_disk, make_spool, new_id, start_of
+from domain.outcomes import MISSING, Found
+from tests.making import (
+    NOW,
+    bare_click,
+    full_click,
+    make_disk,
+    make_spool,
+    new_id,
+    spool_beside,
+    start_of,
+)
 
 
 def put(spool: Spool, *facts: Fact) -> None:
     spool.append([(fact, encode(fact)) for fact in facts])
 
 
+def records(spool: Spool) -> list[Fact]:
+    return [record for entry in spool.newest(10_000) for record in entry.found.records]
+
+
+def spooled_clicks(spool: Spool) -> list[Click]:
+    return [record for record in records(spool) if isinstance(record, Click)]
+
+
 def spooled(spool: Spool) -> dict[int, int]:
-    entries = [decode(spool.get(key) or b"") for key in spool.keys("b")]
-    return {entry.minute: entry.spooled for entry in entries if isinstance(entry, BookEntry)}
+    """The count of each minute, as whoever keeps the books reads it: the largest figure stands."""
+    counts: dict[int, int] = {}
+    for entry in records(spool):
+        if isinstance(entry, BookEntry):
+            counts[entry.minute] = max(entry.spooled, counts.get(entry.minute, 0))
+    return counts
 
 
 def at_minute(minute: int) -> Click:
@@ -36,19 +65,17 @@ def test_what_was_appended_is_there_after_closing_and_opening(tmp_path: Path) ->
     put(spool, click, start)
     spool.close()
     again = make_spool(tmp_path / "s")
-    assert {decode(e.raw or b"") for e in again.newest(10) if e.key[0] == "s"} == {start}
-    assert decode(again.get("c" + click.id.hex) or b"") == click
+    assert [record for record in records(again) if isinstance(record, Start)] == [start]
+    assert again.find(click.id) == click
     again.close()
 
 
-def test_the_first_record_of_an_id_stays(tmp_path: Path) -> None:
-    """I7, and the copies are not counted."""
-    first = full_click()
+def test_clicks_of_one_commit_are_one_entry(tmp_path: Path) -> None:
     spool = make_spool(tmp_path / "s")
-    put(spool, first)
-    put(spool, bare_click(id=first.id), first)
-    assert decode(spool.get("c" + first.id.hex) or b"") == first
-    assert spooled(spool) == {NOW // MINUTE_MS: 1}
+    batch = [bare_click() for _ in range(50)]
+    put(spool, *batch)
+    assert len(spool) == 1
+    assert [spool.find(click.id) for click in batch] == batch
     spool.close()
 
 
@@ -60,14 +87,38 @@ def test_clicks_are_counted_exactly_by_minute_and_starts_are_not(tmp_path: Path)
     spool.close()
 
 
+def test_a_batch_that_crosses_a_minute_counts_both(tmp_path: Path) -> None:
+    spool = make_spool(tmp_path / "s")
+    edge = 101 * MINUTE_MS
+    put(spool, *(bare_click(id=new_id(edge + offset)) for offset in (-3, -1, 0, 2, 4)))
+    assert (len(spool), spooled(spool)) == (1, {100: 2, 101: 3})
+    spool.close()
+
+
 def test_a_click_of_a_long_past_minute_adds_to_that_minutes_count(tmp_path: Path) -> None:
     """The ring brings such clicks after an outage; a count that started again would unbalance the books."""
     spool = make_spool(tmp_path / "s")
     put(spool, at_minute(100), at_minute(100))
     put(spool, at_minute(500))
-    put(spool, at_minute(100))
-    assert spooled(spool) == {100: 3, 500: 1}
+    put(spool, at_minute(100), at_minute(700))
+    assert spooled(spool) == {100: 3, 500: 1, 700: 1}
     spool.close()
+
+
+@given(times=st.lists(st.integers(0, 5000), min_size=1, max_size=30))
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_click_of_any_batch_is_found_by_its_id_and_a_stranger_is_not(
+    tmp_path: Path, times: list[int]
+) -> None:
+    """Clicks far apart in time come into one commit when the ring is emptied."""
+    with TemporaryDirectory(dir=tmp_path) as folder:
+        spool = make_spool(Path(folder) / "s")
+        batch = [bare_click(id=new_id(NOW + offset)) for offset in times]
+        put(spool, *batch)
+        assert [spool.find(click.id) for click in batch] == batch
+        assert all(spool.find(new_id(NOW + offset)) is None for offset in times)
+        assert spooled(spool) == dict(Counter((NOW + t) // MINUTE_MS for t in times))
+        spool.close()
 
 
 def test_a_failed_transaction_keeps_nothing_and_counts_nothing(tmp_path: Path) -> None:
@@ -81,25 +132,26 @@ def test_a_failed_transaction_keeps_nothing_and_counts_nothing(tmp_path: Path) -
     spool.close()
 
 
-def test_newest_gives_starts_then_clicks_from_the_newest_then_counts(tmp_path: Path) -> None:
+def test_newest_gives_starts_then_clicks_from_the_newest(tmp_path: Path) -> None:
     spool = make_spool(tmp_path / "s")
     old, new = at_minute(100), at_minute(101)
     put(spool, old, new, start_of(old))
-    keys = [entry.key for entry in spool.newest(10)]
-    assert [key[0] for key in keys] == ["s", "c", "c", "b", "b"]
-    assert keys[1:3] == ["c" + new.id.hex, "c" + old.id.hex]
+    assert [entry.key[0] for entry in spool.newest(10)] == ["s", "c", "c"]
+    assert spooled_clicks(spool) == [new, old]
     assert len(spool.newest(2)) == 2
     spool.close()
 
 
 def test_trimming_removes_what_was_read_and_leaves_what_changed_since(tmp_path: Path) -> None:
     spool = make_spool(tmp_path / "s")
-    put(spool, at_minute(100))
+    put(spool, at_minute(100), BookEntry(node=0, boot="x", minute=1, issued=1))
     read = spool.newest(10)
-    put(spool, at_minute(100))
+    put(spool, at_minute(100), BookEntry(node=0, boot="x", minute=1, issued=2))
     spool.trim(read)
-    assert spooled(spool) == {100: 2}
-    assert len(spool.keys("c")) == 1
+    assert [
+        record.issued for record in records(spool) if isinstance(record, BookEntry) and record.boot == "x"
+    ] == [2]
+    assert len(spooled_clicks(spool)) == 1
     spool.close()
 
 
@@ -115,9 +167,49 @@ def test_at_its_quota_the_spool_takes_nothing_and_drops_nothing(tmp_path: Path) 
     with pytest.raises(SpoolFull):
         spool.probe()
     assert 5 < len(kept) < 30
-    assert [spool.get("c" + click.id.hex) for click in kept] == [encode(click) for click in kept]
+    assert [spool.find(click.id) for click in kept] == kept
     spool.trim(spool.newest(100))
     put(spool, bare_click())
+    spool.close()
+
+
+def test_what_other_spools_hold_counts_towards_the_quota(tmp_path: Path) -> None:
+    """I13: orphans of a daemon that died again and again do not add up beyond it."""
+    spool = make_spool(tmp_path / "s", quota=200_000)
+    spool.elsewhere = 200_000
+    with pytest.raises(SpoolFull):
+        put(spool, bare_click())
+    spool.elsewhere = 0
+    put(spool, bare_click())
+    spool.close()
+
+
+def test_a_discarded_click_leaves_its_batch_and_its_neighbours_stay(tmp_path: Path) -> None:
+    spool = make_spool(tmp_path / "s")
+    batch = [bare_click() for _ in range(3)]
+    put(spool, *batch)
+    spool.remove(batch[1].id)
+    assert [spool.find(click.id) for click in batch] == [batch[0], None, batch[2]]
+    spool.close()
+
+
+def test_a_flipped_bit_costs_one_record_and_a_torn_tail_the_rest_of_its_batch(tmp_path: Path) -> None:
+    """The others of the batch are read; what is damaged is handed out as it is."""
+    spool = make_spool(tmp_path / "s")
+    batch = [bare_click(id=new_id(NOW + n), language=f"l{n}") for n in range(4)]
+    put(spool, *batch)
+    [entry] = spool.newest(10)
+    raw = entry.raw or b""
+    flipped = raw.replace(b"l1", b"\xff1")
+    assert [r.language for r in Entry.of("c", flipped).found.records if isinstance(r, Click)] == [
+        "l0",
+        "l2",
+        "l3",
+    ]
+    assert len(Entry.of("c", flipped).found.damaged) == 1
+    torn = Entry.of("c", raw[: raw.index(b"l2")])
+    assert [r.language for r in torn.found.records if isinstance(r, Click)] == ["l0", "l1"]
+    assert len(torn.found.damaged) == 1
     spool.close()
 
 
@@ -125,14 +217,12 @@ async def test_the_receipt_comes_after_the_commit_and_never_before(tmp_path: Pat
     """I11: when `put` returns, another connection reads the click, which it did not before."""
     store = make_disk(tmp_path / "s")
     await store.put(bare_click())
-    reader = sqlite3.connect(tmp_path / "s" / DATABASE, isolation_level=None)
-    assert store._spool is not None
+    reader = spool_beside(tmp_path / "s")
     for _ in range(20):
         click = bare_click()
-        key = "c" + click.id.hex
-        assert reader.execute("SELECT count(*) FROM Cache WHERE key = ?", (key,)).fetchone() == (0,)
+        assert reader.find(click.id) is None
         await store.put(click)
-        assert reader.execute("SELECT count(*) FROM Cache WHERE key = ?", (key,)).fetchone() == (1,)
+        assert reader.find(click.id) == click
     reader.close()
     await store.close()
 
@@ -143,16 +233,13 @@ async def test_a_commit_that_cannot_happen_gives_no_receipt(tmp_path: Path) -> N
     await store.put(bare_click())
     assert store._spool is not None
     holder = sqlite3.connect(tmp_path / "s" / DATABASE, isolation_level=None)
-    await store._in_thread(lambda spool: spool._cache._con.execute("PRAGMA busy_timeout = 0"))
     holder.execute("BEGIN IMMEDIATE")
     click = bare_click()
     with pytest.raises(StoreUnavailable):
         await store.put(click)
     holder.execute("ROLLBACK")
-    assert holder.execute("SELECT count(*) FROM Cache WHERE key = ?", ("c" + click.id.hex,)).fetchone() == (
-        0,
-    )
     holder.close()
+    assert await store.find(click.id) == MISSING
     await store.close()
 
 
@@ -182,10 +269,14 @@ def test_a_planted_pickle_is_never_executed_and_is_set_aside(tmp_path: Path) -> 
     spool = make_spool(tmp_path / "s")
     plant(tmp_path / "s", "c" + "0" * 32, 1, 4, pickle.dumps(Bomb(tmp_path / "executed")))
     [entry] = spool.newest(10)
-    assert entry == Entry("c" + "0" * 32, None)
-    with pytest.raises(ValueError, match="not a record"):
-        spool.get(entry.key)
-    spool.set_aside(entry)
+    assert (entry.key, entry.raw, entry.found.records, len(entry.found.damaged)) == (
+        "c" + "0" * 32,
+        None,
+        [],
+        1,
+    )
+    spool.set_aside(entry, entry.found.damaged[0])
+    spool.trim([entry])
     assert len(spool) == 0
     assert not (tmp_path / "executed").exists()
     spool.close()
@@ -197,8 +288,8 @@ def test_a_planted_pickled_key_is_passed_over_and_never_executed(tmp_path: Path)
     click = bare_click()
     spool.append([(click, encode(click))])
     plant(tmp_path / "s", pickle.dumps(Bomb(tmp_path / "executed")), 0, 1, b"x")
-    assert f"c{click.id.hex}" in [entry.key for entry in spool.newest(10)]
-    assert len(spool.keys("")) == 2
+    assert spooled_clicks(spool) == [click]
+    assert spool.find(click.id) == click
     assert not (tmp_path / "executed").exists()
     spool.close()
 
@@ -209,7 +300,8 @@ def test_a_planted_file_name_deletes_no_file(tmp_path: Path) -> None:
     spool = make_spool(tmp_path / "s")
     plant(tmp_path / "s", "c" + "0" * 32, 1, 2, b"", "../victim")
     for entry in spool.newest(10):
-        spool.set_aside(entry)
+        spool.set_aside(entry, b"")
+    spool.trim(spool.newest(10))
     assert victim.read_text() == "precious"
     spool.close()
 
@@ -218,7 +310,8 @@ async def test_a_planted_row_reads_as_missing_through_the_store(tmp_path: Path) 
     store = make_disk(tmp_path / "s")
     click = bare_click()
     await store.put(bare_click())
-    plant(tmp_path / "s", "c" + click.id.hex, 1, 4, pickle.dumps(Bomb(tmp_path / "executed")))
+    key = f"c{click.at_ms:012x}-{click.at_ms:012x}-00000000-0"
+    plant(tmp_path / "s", key, 1, 4, pickle.dumps(Bomb(tmp_path / "executed")))
     assert type(await store.find(click.id)).__name__ == "Missing"
     assert not (tmp_path / "executed").exists()
     await store.close()
@@ -249,11 +342,23 @@ def test_a_folder_that_others_may_reach_is_refused(tmp_path: Path, how: str) -> 
 
 def test_a_second_holder_of_the_lock_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "spool" / "daemon.lock"
-    first = SpoolLock(path, "daemon")
+    first = FolderLock(path, "another daemon")
     with pytest.raises(ConfigError, match="in use by another daemon"):
-        SpoolLock(path, "daemon")
+        FolderLock(path, "another daemon")
+    assert FolderLock.if_free(path) is None
     first.release()
-    SpoolLock(path, "daemon").release()
+    FolderLock(path, "another daemon").release()
+
+
+def test_a_spool_is_adopted_once_its_writer_is_gone(tmp_path: Path) -> None:
+    writer, settler = make_spool(tmp_path / "s"), spool_beside(tmp_path / "s")
+    assert not settler.adopt()
+    writer.close()
+    assert settler.adopt()
+    with pytest.raises(ConfigError, match="in use"):
+        make_spool(tmp_path / "s")
+    settler.destroy()
+    assert not (tmp_path / "s").exists()
 
 
 def test_spools_are_found_by_their_file(tmp_path: Path) -> None:
@@ -275,7 +380,7 @@ async def test_the_store_recovers_when_its_folder_becomes_usable(tmp_path: Path)
     (tmp_path / "s").unlink()
     await store.probe()
     await store.put(click)
-    assert await store.size() == (2, (await store.size())[1])
+    assert await store.find(click.id) == Found(click)
     await store.close()
 
 
@@ -293,15 +398,20 @@ async def test_a_record_too_large_is_refused_alone(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_a_siblings_spool_is_looked_into(tmp_path: Path) -> None:
-    from backends.disk import DiskStore
-
-    click = bare_click()
-    sibling = make_spool(tmp_path / "other")
-    put(sibling, click)
-    sibling.close()
+async def test_the_spools_of_other_writers_are_looked_into(tmp_path: Path) -> None:
+    """Also those that came, or went, after the store was made."""
     store = DiskStore(
-        lambda: make_spool(tmp_path / "own"), synced=True, siblings=lambda: [make_spool(tmp_path / "other")]
+        lambda: make_spool(tmp_path / "own"),
+        synced=True,
+        folders=lambda: spools_under(tmp_path),
+        open_beside=spool_beside,
     )
-    assert type(await store.find(click.id)).__name__ == "Found"
+    click = bare_click()
+    assert await store.find(click.id) == MISSING
+    other = make_spool(tmp_path / "other")
+    put(other, click)
+    assert await store.find(click.id) == Found(click)
+    other.destroy()
+    assert await store.find(click.id) == MISSING
+    assert not (tmp_path / "own").exists(), "looking makes no spool"
     await store.close()

@@ -18,6 +18,7 @@ from domain.click import Ad
 from domain.clock import ManualClock
 from domain.errors import ConfigError, InvalidToken
 from privacy.keyring import Keyring
+from privacy.mac import Mac
 from privacy.token import DAY_MS, Minter, ad_key, looks_like_token
 from tests.making import NOW, new_id
 
@@ -104,6 +105,9 @@ class _FixedRing:
 
     def mac_key_by_id(self, key_id: int) -> bytes | None:
         return bytes(32) if key_id == 0 else None
+
+    def mac(self, key: bytes) -> Mac:
+        return Mac(key)
 
 
 def _shared_ring() -> Any:

@@ -1,0 +1,198 @@
+"""RedisLine: one connection to Redis, driven by hand on hiredis' codec.
+
+What is sent in one tick of the loop goes out in one write (uvloop gathers it), and replies are matched in their order.
+A connection whose reply did not come in time is closed and never used again: a late reply would be taken for the next
+one's. It is opened only by `connect` and, after a loss, in the background; no request ever waits for it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import hiredis
+from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+
+from domain.errors import ConfigError, StoreUnavailable
+
+CONNECT_SECONDS = 0.25
+Reply = bytes | int | list[Any] | hiredis.HiredisError | None
+
+
+class RedisLine:
+    """Sends commands and gives back their replies. Raises StoreUnavailable without a connection."""
+
+    def __init__(self, url: str) -> None:
+        self._where = _parse(url)
+        self._protocol: _Protocol | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def send(self, commands: bytes, replies: int) -> asyncio.Future[list[Reply]]:
+        """The replies of `commands` (packed; `replies` of them), once all are there. ConnectionError inside when lost."""
+        if self._protocol is None:
+            raise StoreUnavailable("Redis is not connected") from ConnectionError()
+        return self._protocol.send(commands, replies)
+
+    def drop(self) -> None:
+        """Close the connection at once; whatever was waiting fails. A new one is opened in the background."""
+        if self._protocol is not None:
+            self._protocol.abort()
+
+    async def connect(self) -> None:
+        """Open the connection, if there is none. StoreUnavailable when that fails or takes longer than 250 ms."""
+        if self._protocol is not None:
+            return
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.get_running_loop().create_task(self._open())
+        await asyncio.shield(self._connecting)
+
+    async def close(self) -> None:
+        """Close for good."""
+        self._closed = True
+        self.drop()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with suppress(asyncio.CancelledError, StoreUnavailable):
+                await self._connecting
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                protocol = await self._dial()
+                await self._greet(protocol)
+        except (OSError, TimeoutError, hiredis.HiredisError) as error:
+            raise StoreUnavailable(f"Redis cannot be reached: {type(error).__name__}") from error
+        if protocol.closed:
+            raise StoreUnavailable("Redis closed the connection")
+        self._protocol = protocol
+        protocol.lost = self._lost
+
+    async def _dial(self) -> "_Protocol":
+        loop, where = asyncio.get_running_loop(), self._where
+        if where.get("connection_class") is UnixDomainSocketConnection:
+            _, protocol = await loop.create_unix_connection(_Protocol, where["path"])
+        else:
+            _, protocol = await loop.create_connection(
+                _Protocol, where.get("host", "localhost"), where.get("port", 6379), ssl=where.get("tls")
+            )
+        return protocol
+
+    async def _greet(self, protocol: "_Protocol") -> None:
+        """AUTH, SELECT and PING; the last also when there is nothing to say, for a server may greet with an error."""
+        commands = []
+        user, password, db = (self._where.get(name) for name in ("username", "password", "db"))
+        if password:
+            commands.append(command("AUTH", user, password) if user else command("AUTH", password))
+        if db:
+            commands.append(command("SELECT", db))
+        commands.append(command("PING"))
+        try:
+            error = first_error(await protocol.send(b"".join(commands), len(commands)))
+        except asyncio.CancelledError:
+            protocol.abort()
+            raise
+        if error is not None:
+            protocol.abort()
+            raise error
+
+    def _lost(self) -> None:
+        self._protocol = None
+        if not self._closed:
+            # Once, at once: a server that restarted, or closed an idle connection. Afterwards the breaker's probe tries.
+            self._connecting = asyncio.get_running_loop().create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        with suppress(StoreUnavailable):
+            await self._open()
+
+
+class _Protocol(asyncio.Protocol):
+    """Matches replies with those who wait for them, in order."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader()
+        self._transport: asyncio.WriteTransport | None = None
+        self._waiting: deque[tuple[asyncio.Future[list[Reply]], int]] = deque()
+        self._replies: list[Reply] = []
+        self.lost: Callable[[], None] = lambda: None
+
+    @property
+    def closed(self) -> bool:
+        """True when nothing can be sent any more."""
+        return self._transport is None or self._transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport to write to."""
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def send(self, commands: bytes, replies: int) -> asyncio.Future[list[Reply]]:
+        """Write; the future of that many replies."""
+        if self._transport is None or self.closed:
+            raise StoreUnavailable("Redis is not connected") from ConnectionError()
+        future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((future, replies))
+        self._transport.write(commands)
+        return future
+
+    def abort(self) -> None:
+        """Close without sending what is left."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take replies off the wire and hand each caller its own."""
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                self._replies.append(reply)
+                self._answer()
+        except hiredis.ProtocolError:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Everyone who waits hears of it."""
+        self._transport = None
+        error = ConnectionError("the connection to Redis was lost")
+        error.__cause__ = exc
+        for future, _ in self._waiting:
+            if not future.done():
+                future.set_exception(error)
+        self._waiting.clear()
+        self.lost()
+
+    def _answer(self) -> None:
+        if not self._waiting:
+            # A reply to no question: the server greets with an error, or the two of us disagree.
+            self.abort()
+            return
+        future, wanted = self._waiting[0]
+        if len(self._replies) == wanted:
+            self._waiting.popleft()
+            replies, self._replies = self._replies, []
+            if not future.done():
+                future.set_result(replies)
+
+
+def command(*parts: str | bytes | int) -> bytes:
+    """A command as it goes over the wire."""
+    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub knows tuples of one part only
+    return packed
+
+
+def first_error(replies: Sequence[Reply]) -> hiredis.HiredisError | None:
+    """The first error among the replies."""
+    return next((reply for reply in replies if isinstance(reply, hiredis.HiredisError)), None)
+
+
+def _parse(url: str) -> dict[str, Any]:
+    try:
+        where = dict(parse_url(url))
+        if where.get("connection_class") is SSLConnection:
+            options: dict[str, Any] = {k: v for k, v in where.items() if k.startswith("ssl_")}
+            where["tls"] = SSLConnection(**options).ssl_context.get()
+    except (ValueError, TypeError, OSError):
+        # Not the URL itself: it may hold a password.
+        raise ConfigError("TRILHA_REDIS_URL must be a redis://, rediss:// or unix:// URL") from None
+    return where

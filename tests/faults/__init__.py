@@ -1,0 +1,1 @@
+"""Faults below and around the real stores."""
