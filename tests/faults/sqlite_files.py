@@ -75,7 +75,7 @@ class Watch:
         def leave() -> None:
             for path in folder.rglob("cache.db*"):
                 path.unlink()
-            self._synced = {}
+            self._synced = {str(path): content for path, content in left.items()}
             for path, content in left.items():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.write_bytes(content)

@@ -1,0 +1,428 @@
+"""Trilha under the machine: the real chain, spool, ledger, settler and use case of a start, on real stores.
+
+Around each store stands a wrapper that can refuse, or do what it was asked and lose the reply. Below the spool's SQLite
+stands a saboteur of its files, which also knows what a power cut would leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from backends.chain import FallbackChain, Tiers
+from backends.codec import Packed
+from backends.disk import DiskStore
+from backends.redis import RedisStore
+from backends.ring import Ring
+from backends.spool import Spool, spools_under
+from backends.sql.books import Books, read_books
+from backends.sql.engine import make_engine
+from backends.sql.ledger import SqlLedger
+from backends.sql.migrate import migrate
+from backends.sql.schema import accounting, clicks, outbox, starts
+from bot.associate import Associate, StartRequest
+from daemon.settle import Settler
+from domain.attribution import Start
+from domain.books import MINUTE_MS, BookEntry, ReceiptBook
+from domain.click import Click
+from domain.clock import ManualClock
+from domain.errors import InvalidToken, StoreUnavailable
+from domain.ids import ClickIds
+from domain.links import Bot
+from domain.observations import Silent
+from domain.outcomes import UNKNOWN, LedgerRow, Lookup, Receipt
+from privacy.keyring import Keyring
+from privacy.token import Minter
+from tests.faults.sqlite_files import Watch, watch
+from tests.machine.design import Mode, Ticket, World, holds
+from tests.making import NOW, full_click, make_tier, spool_beside
+
+BOT = Bot(id=1, username="machine_bot")
+WINDOW_DAYS = 28
+QUOTA = 1 << 30
+
+
+class Wrapped:
+    """A store that can be down, or deaf."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.mode: Mode = "ok"
+
+    async def put(self, click: Click) -> Receipt:
+        return await self._do(self.store.put(click))
+
+    async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
+        return await self._do(self.store.put_batch(batch))
+
+    async def discard(self, click_id: UUID) -> None:
+        await self._do(self.store.discard(click_id))
+
+    async def probe(self) -> None:
+        await self._do(self.store.probe())
+
+    async def find(self, click_id: UUID) -> Lookup:
+        return UNKNOWN if self.mode != "ok" else await self.store.find(click_id)
+
+    async def row(self, click_id: UUID) -> LedgerRow | None:
+        return await self._do(self.store.row(click_id))
+
+    async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None:
+        """Deaf: COMMIT happened, and nobody knows."""
+        return await self._do(self.store.record_start(start, click))
+
+    async def settle(
+        self, batch: Sequence[Click], begun: Sequence[Start], books: Sequence[BookEntry]
+    ) -> None:
+        await self._do(self.store.settle(batch, begun, books))
+
+    async def put_start(self, start: Start) -> None:
+        await self._do(self.store.put_start(start))
+
+    async def put_books(self, entries: Sequence[BookEntry]) -> None:
+        await self._do(self.store.put_books(entries))
+
+    async def _do(self, call: Any) -> Any:
+        if self.mode == "down":
+            call.close()
+            raise StoreUnavailable("down") from ConnectionError()
+        answer = await call
+        if self.mode == "deaf":
+            raise StoreUnavailable("its reply was lost")
+        return answer
+
+
+class Shared:
+    """What is made once for all examples: tables, keys, the connection to Redis."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.engine: AsyncEngine = make_engine(
+            f"sqlite+aiosqlite:///{world.folder / 'trilha.db'}", patience=5
+        )
+        self.redis = RedisStore(world.valkey.url, ttl_ms=600_000)
+        self.keyring = Keyring.create(world.folder / "keys" / "ring.json", ManualClock(now_ms=NOW))
+        self.number = 0
+        world.run(self._open())
+
+    async def _open(self) -> None:
+        await migrate(self.engine)
+        await self.redis.probe()
+
+    async def empty(self) -> None:
+        async with self.engine.begin() as connection:
+            for table in (clicks, starts, outbox, accounting):
+                await connection.execute(delete(table))
+
+    def close(self) -> None:
+        self.world.run(self.redis.close())
+        self.world.run(self.engine.dispose())
+
+
+class Trilha:
+    """The product, put to the test."""
+
+    name = "trilha"
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._world = shared.world
+        self._world.wipe()
+        shared.number += 1
+        self._spools = self._world.folder / f"spools-{shared.number}"
+        self._spools.mkdir(mode=0o700)
+        self._watch: Watch = watch(self._spools)
+        self._clock = ManualClock(now_ms=NOW)
+        self._minter = Minter(shared.keyring, self._clock, node=0, attribution_days=WINDOW_DAYS)
+        self._ledger = SqlLedger(shared.engine)
+        self._sql = Wrapped(self._ledger)
+        self._redis = Wrapped(shared.redis)
+        self._boots = 0
+        self._folders = 0
+        self._latest = NOW
+        self._built: dict[str, Click] = {}
+        self._receipts: dict[str, Receipt] = {}
+        self._seen: dict[UUID, tuple[Click | None, Any]] = {}
+        self._erased: set[str] = set()
+        self._half_erased: set[str] = set()
+        self._world.run(shared.empty())
+        self._boot()
+
+    # ------------------------------------------------------------ what the machine does
+
+    def mint(self, number: int) -> Ticket:
+        click_id = ClickIds().new(self._clock.now_ms())
+        click = full_click(id=click_id, link_id=1, node=0, language=f"l{number}")
+        token = self._minter.mint(click_id, click.link_id, click.ad_key).text
+        self._built[token] = click
+        return Ticket(number, token)
+
+    async def put(self, ticket: Ticket) -> None:
+        """I10: it always answers. I11: no `synced` from the spool without an fsync in between."""
+        click, before = self._built[ticket.token], self._watch.syncs
+        receipt = await self._chain.put(click)
+        spooled = receipt.durability.acknowledged and await self._is_only_in_spool(click)
+        holds(not spooled or self._watch.syncs > before, "I11 NoFalseAck", receipt)
+        self._book.issued(click.at_ms, receipt)
+        self._receipts[ticket.token] = receipt
+        ticket.acknowledged = receipt.durability.acknowledged
+        await self._write_books()
+
+    async def start(self, ticket: Ticket, person: int) -> bool | None:
+        request = StartRequest(bot=BOT.username, telegram_id=person, token=ticket.token)
+        try:
+            answer = await self._associate.start(request)
+        except InvalidToken:
+            holds(self._is_old(ticket), "I5 NoResurrection", "a token of ours was refused")
+            return False
+        except StoreUnavailable:
+            return None
+        holds(
+            not (self._is_old(ticket) or ticket.token in self._erased) or not answer.owner,
+            "I5 NoResurrection",
+            ticket,
+        )
+        return answer.owner if answer.state == "settled" else None
+
+    async def settle(self, *, again: bool) -> None:
+        """`again`: shuffled, doubled and not trimmed, as when a settler dies after COMMIT or two of them overlap."""
+        await self._chain.rescue()
+        if again:
+            await self._settle_without_trimming()
+        settler = self._settler()
+        try:
+            await settler.drain()
+        except StoreUnavailable:
+            return
+        finally:
+            await settler.close()
+        await self._look_at_rows()
+
+    async def crash(self, *, power: bool) -> None:
+        """The process is gone, its memory with it. What is left of the files is what its kernel, or its disk, has."""
+        leave = self._watch.crash(power=power)
+        await self._disk.store.close()
+        leave()
+        self._boot()
+
+    async def erase(self, ticket: Ticket) -> bool:
+        if ticket.token not in self._seen_tokens():
+            return False
+        try:
+            await self._chain.discard(self._built[ticket.token].id)
+        except StoreUnavailable:
+            # Whether it is erased is for whoever asked to find out: by asking again.
+            self._half_erased.add(ticket.token)
+            return False
+        self._half_erased.discard(ticket.token)
+        self._erased.add(ticket.token)
+        return True
+
+    def fault(self, store: str, mode: Mode) -> None:
+        match store, mode:
+            case "disk", "down":
+                self._watch.full = True
+            case "disk", "deaf":
+                self._watch.deaf = True
+            case "disk", _:
+                self._watch.full = self._watch.deaf = False
+            case "redis", _:
+                self._redis.mode = mode
+            case _:
+                self._sql.mode = mode
+
+    def heal(self) -> None:
+        self._watch.full = self._watch.deaf = False
+        self._redis.mode = self._sql.mode = "ok"
+        self.quota(reached=False)
+        for _ in range(3):
+            self._clock.advance(40)
+            self._world.run(self._chain.probe())
+        self._clock.advance(10)
+
+    def jump(self, seconds: float) -> None:
+        self._clock._now_ms += int(seconds * 1000)
+
+    def quota(self, *, reached: bool) -> None:
+        self._full = QUOTA if reached else 0
+        if self._disk.store._spool is not None:
+            self._disk.store._spool.elsewhere = self._full
+
+    async def close(self) -> None:
+        await self._disk.store.close()
+        self._watch.close()
+
+    # ------------------------------------------------------------ what must hold in the end
+
+    async def check(self) -> None:
+        """After heal and settling, with nothing left to do."""
+        rows = await self._rows()
+        for token, receipt in self._receipts.items():
+            row, click = rows.get(self._built[token].id), self._built[token]
+            if token in self._half_erased:
+                continue
+            if token in self._erased:
+                holds(
+                    row is not None and row.click is None,
+                    "I5 NoResurrection",
+                    "an erased click has its data again",
+                )
+                continue
+            if receipt.durability.acknowledged:
+                holds(
+                    row is not None and row.click is not None, "I1 AckDurable, I9 EventuallySettled", receipt
+                )
+            if row is not None and row.click is not None:
+                holds(row.click == click, "I6 NoInvention", "the stored payload is another")
+        await self._check_outbox(rows)
+        books = await self._books()
+        holds(books.balanced, "I8 Conservation", books.faults)
+        holds(books.in_spools == 0, "I9 EventuallySettled", books)
+
+    async def owners(self) -> dict[str, int]:
+        """Who owns which token, says the ledger."""
+        rows = await self._rows()
+        found = {token: rows.get(click.id) for token, click in self._built.items()}
+        return {
+            token: row.owner.telegram_id
+            for token, row in found.items()
+            if row is not None and row.owner is not None
+        }
+
+    # ------------------------------------------------------------ inside
+
+    def _boot(self) -> None:
+        self._boots += 1
+        boot = f"boot{self._boots}"
+        self._full = 0
+
+        def open_spool() -> Spool:
+            self._folders += 1
+            spool = Spool(
+                self._spools / f"daemon-{self._folders}",
+                quota=QUOTA,
+                synced=True,
+                node=0,
+                boot=f"{boot}.{self._folders}",
+            )
+            spool.elsewhere = self._full
+            return spool
+
+        self._disk = Wrapped(
+            DiskStore(
+                open_spool, synced=True, folders=lambda: spools_under(self._spools), open_beside=spool_beside
+            )
+        )
+        self._book = ReceiptBook(node=0, boot=boot)
+        self._chain = FallbackChain(
+            Tiers(
+                redis=make_tier("redis", self._redis, self._clock),
+                disk=make_tier("disk", self._disk, self._clock),
+                sql=make_tier("sql", self._sql, self._clock),
+            ),
+            Ring(1000, Silent()),
+            ack="durable",
+            budget=30.0,
+            clock=self._clock,
+            observer=Silent(),
+        )
+        self._associate = Associate(
+            minter=self._minter,
+            bots=_Bots(),
+            unsettled=self._chain,
+            ledger=self._sql,
+            spool=self._disk,
+            clock=self._clock,
+            observer=Silent(),
+        )
+
+    def _settler(self) -> Settler:
+        return Settler(
+            folders=lambda: spools_under(self._spools),
+            open_spool=spool_beside,
+            ledger=self._sql,
+            clock=self._clock,
+            batch=3,
+        )
+
+    async def _settle_without_trimming(self) -> None:
+        for folder in reversed(spools_under(self._spools)):
+            try:
+                spool = spool_beside(folder)
+            except StoreUnavailable:
+                continue
+            records = [record for entry in spool.entries() for record in entry.found.records]
+            spool.close()
+            doubled = [*records[::2], *reversed(records)]
+            try:
+                await self._sql.settle(
+                    [r for r in doubled if isinstance(r, Click)],
+                    [r for r in doubled if isinstance(r, Start)],
+                    [r for r in doubled if isinstance(r, BookEntry)],
+                )
+            except StoreUnavailable:
+                return
+
+    async def _write_books(self) -> None:
+        entries = self._book.take()
+        try:
+            await self._disk.put_books(entries)
+        except StoreUnavailable:
+            try:
+                await self._sql.settle([], [], entries)
+            except StoreUnavailable:
+                self._book.give_back(entries)
+
+    async def _is_only_in_spool(self, click: Click) -> bool:
+        row = await self._ledger.row(click.id)
+        return row is None or row.click is None
+
+    def _is_old(self, ticket: Ticket) -> bool:
+        age = self._clock.now_ms() - self._built[ticket.token].at_ms
+        return not -3_600_000 <= age <= WINDOW_DAYS * 86_400_000
+
+    def _seen_tokens(self) -> set[str]:
+        return {
+            token for token, click in self._built.items() if (found := self._seen.get(click.id)) and found[0]
+        }
+
+    async def _rows(self) -> dict[UUID, LedgerRow]:
+        rows = {click.id: await self._ledger.row(click.id) for click in self._built.values()}
+        return {click_id: row for click_id, row in rows.items() if row is not None}
+
+    async def _look_at_rows(self) -> None:
+        """I7: what was set stays as it was, until it is erased."""
+        erased = {self._built[token].id for token in self._erased | self._half_erased}
+        for click_id, row in (await self._rows()).items():
+            payload, owner = self._seen.get(click_id, (None, None))
+            if click_id not in erased:
+                holds(payload is None or row.click == payload, "I7 SetOnce", "the click changed")
+            holds(owner is None or row.owner == owner, "I7 SetOnce", "the owner changed")
+            self._seen[click_id] = (row.click or payload, row.owner)
+
+    async def _check_outbox(self, rows: dict[UUID, LedgerRow]) -> None:
+        async with self._shared.engine.connect() as connection:
+            found = list((await connection.execute(select(outbox.c.click_id))).scalars())
+        complete = {click_id for click_id, row in rows.items() if row.click and row.owner}
+        erased = {self._built[token].id for token in self._erased | self._half_erased}
+        holds(len(found) == len(set(found)), "I3 OneEffect", found)
+        holds(complete <= set(found), "I4 EffectComplete", "a complete click has no conversion")
+        holds(set(found) <= complete | erased, "I4 EffectComplete", "a conversion without both facts")
+
+    async def _books(self) -> Books:
+        times = [click.at_ms for click in self._built.values()] or [NOW]
+        return await read_books(
+            self._shared.engine,
+            [],
+            since_ms=min(times),
+            until_ms=max(times) + MINUTE_MS,
+        )
+
+
+class _Bots:
+    def bot(self, username: str) -> Bot | None:
+        return BOT if username == BOT.username else None
