@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -46,6 +47,7 @@ class DiskStore:
         self._spool: Spool | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._late: dict[UUID, asyncio.Future[None]] = {}
+        self._left: set[UUID] = set()
         self._commits: Batcher[Records, None] = Batcher(self._commit, size=64, waiting=1024)
 
     async def put(self, click: Click) -> Receipt:
@@ -116,8 +118,12 @@ class DiskStore:
 
     def _take_late(self, batch: Sequence[Packed]) -> dict[UUID, asyncio.Future[None]]:
         """The commits under way of clicks that were given up before, by click."""
-        if not self._late:
+        if not self._late and not self._left:
             return {}
+        for click, _ in batch:
+            if click.id in self._left:
+                self._left.discard(click.id)
+                self._late[click.id] = _done()
         late = ((click.id, self._late.pop(click.id, None)) for click, _ in batch)
         return {click_id: commit for click_id, commit in late if commit is not None and not _failed(commit)}
 
@@ -128,7 +134,7 @@ class DiskStore:
 
     async def _commit(self, batch: Batch[Records, None]) -> None:
         records = [record for part in batch.items for record in part]
-        await self._in_thread(lambda: self._writing(lambda spool: spool.append(records)))
+        await self._in_thread(lambda: self._append(records))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, _settings_as_outage, call)
@@ -149,6 +155,26 @@ class DiskStore:
             self._spool = None
             spool.close()
             raise
+
+    def _append(self, records: Records) -> None:
+        spool = self._own()
+        try:
+            self._writing(lambda spool: spool.append(records))
+        except StoreBroken:
+            self._look_for(records, spool.folder)
+            raise
+
+    def _look_for(self, records: Records, folder: Path) -> None:
+        """Whether a COMMIT that failed has left its records all the same: settled from there, they must not be spooled,
+        and counted, once more. Nobody is told that they are kept.
+        """
+        if self._open_beside is None:
+            return
+        with suppress(StoreUnavailable, ConfigError):
+            left = self._open_beside(folder)
+            ids = (fact.id for fact, _ in records if isinstance(fact, Click))
+            self._left.update(click_id for click_id in ids if left.find(click_id) is not None)
+            left.close()
 
     def _measure(self) -> tuple[int, int]:
         spools = list(self._all())
@@ -192,6 +218,12 @@ def _settings_as_outage(call: Callable[[], T]) -> T:
         return call()
     except ConfigError as error:
         raise StoreUnavailable(str(error)) from error
+
+
+def _done() -> asyncio.Future[None]:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
 
 
 def _failed(commit: asyncio.Future[None]) -> bool:

@@ -92,7 +92,9 @@ class Tier:
             await self._watched("probe", ticket, self.store.probe(), PROBE_SECONDS)
             self.observer.breaker(self.name, self.breaker.state)
 
-    async def _watched(self, operation: str, ticket: int, call: Coroutine[Any, Any, T], seconds: float) -> T | None:
+    async def _watched(
+        self, operation: str, ticket: int, call: Coroutine[Any, Any, T], seconds: float
+    ) -> T | None:
         began = self.clock.monotonic()
         try:
             answer = await self._in_time(call, seconds)

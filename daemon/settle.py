@@ -83,6 +83,7 @@ class Settler:
         self._clock = clock
         self._size = BatchSize(batch)
         self._spools: dict[Path, Spool] = {}
+        self._left_out: set[Path] = set()
         # A spool's calls all come from one thread, and none of them blocks the loop.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settle")
 
@@ -123,7 +124,15 @@ class Settler:
         try:
             self._spools[folder] = self._open(folder)
         except (ConfigError, StoreUnavailable) as error:
+            self._leave_out(folder, error)
+        else:
+            self._left_out.discard(folder)
+
+    def _leave_out(self, folder: Path, error: Exception) -> None:
+        """Said once for each spool: it is tried again five times a second."""
+        if folder not in self._left_out:
             _log.error("a spool is left out", spool=folder.name, reason=str(error))
+        self._left_out.add(folder)
 
     async def _settle(self, spool: Spool) -> int:
         entries = await self._in_thread(lambda: self._read(spool))
@@ -135,8 +144,8 @@ class Settler:
             await self._into_sql(records)
         except RecordRejected:
             await self._one_by_one(spool, entries)
-        await self._in_thread(lambda: self._trim(spool, entries))
-        return len(records) + sum(len(entry.found.damaged) for entry in entries)
+        trimmed = await self._in_thread(lambda: self._trim(spool, entries))
+        return len(records) + sum(len(entry.found.damaged) for entry in entries) if trimmed else 0
 
     async def _into_sql(self, records: Sequence[Record]) -> None:
         facts = _Facts.of(records)
@@ -170,19 +179,21 @@ class Settler:
             adopted = spool.adopt()
             entries = spool.newest(self._size.now)
         except StoreUnavailable as error:
-            _log.error("a spool cannot be read", spool=spool.folder.name, reason=str(error))
+            self._leave_out(spool.folder, error)
             return []
         if adopted and not entries:
             self._spools.pop(spool.folder, None)
             spool.destroy()
         return entries
 
-    def _trim(self, spool: Spool, entries: Sequence[Entry]) -> None:
-        """What cannot be trimmed is settled again, which changes nothing."""
+    def _trim(self, spool: Spool, entries: Sequence[Entry]) -> bool:
+        """False when it failed: what cannot be trimmed has not moved; it is settled again, which changes nothing."""
         try:
             spool.trim(entries)
         except StoreUnavailable as error:
-            _log.error("a spool cannot be trimmed", spool=spool.folder.name, reason=str(error))
+            self._leave_out(spool.folder, error)
+            return False
+        return True
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)

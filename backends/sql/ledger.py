@@ -49,7 +49,13 @@ class SqlLedger:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._known_ads: set[tuple[int, bytes]] = set()
+        # Built once: making a statement costs more than running it.
         self._put_facts = _set_once(upsert(engine, clicks))
+        self._put_start = self._put_facts.returning(*clicks.c)
+        self._put_outbox = insert_if_absent(engine, outbox)
+        self._put_ads = insert_if_absent(engine, ads)
+        self._put_note = insert_if_absent(engine, starts)
+        self._put_books = _merged(upsert(engine, accounting), engine)
 
     async def put(self, click: Click) -> Receipt:
         """As `put_batch`, of one."""
@@ -93,7 +99,7 @@ class SqlLedger:
                 found = (
                     await connection.execute(select(clicks).where(clicks.c.id == click_id))
                 ).one_or_none()
-        return None if found is None else _ledger_row(found)
+        return None if found is None else ledger_row(found)
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None:
         """Write the start (and the click, if the caller brings it); the row says who owns it. None: a direct start."""
@@ -113,7 +119,7 @@ class SqlLedger:
             for start in sorted(begun, key=lambda s: (s.click is None, s.click and s.click.id, s.at_ms)):
                 await self._start(connection, start, None)
             if books:
-                await connection.execute(self._merge_books(), [_book_values(entry) for entry in books])
+                await connection.execute(self._put_books, [_book_values(entry) for entry in books])
         self._learn_ads(batch)
 
     async def _write(
@@ -133,8 +139,7 @@ class SqlLedger:
         values |= {"ad_key": start.click.ad_key, "node": start.click.node}
         values |= _click_values(click) if click is not None else {}
         values |= _owner_values(start)
-        statement = self._put_facts.returning(*clicks.c)
-        row = _ledger_row((await connection.execute(statement, values)).one())
+        row = ledger_row((await connection.execute(self._put_start, values)).one())
         await self._remember_ads(connection, [click] if click is not None else [])
         await self._complete(connection, [start.click.id])
         await self._note(connection, start, "attributed" if row.owner == start.owner else "taken")
@@ -150,7 +155,7 @@ class SqlLedger:
         found = (await connection.execute(complete)).all()
         if found:
             rows = [_outbox_values(*row) for row in found]
-            await connection.execute(insert_if_absent(self._engine, outbox), rows)
+            await connection.execute(self._put_outbox, rows)
 
     async def _remember_ads(self, connection: AsyncConnection, batch: Iterable[Click]) -> None:
         """Put new ads into the dictionary that makes a token's ad key mean something without its click."""
@@ -169,7 +174,7 @@ class SqlLedger:
             }
             for (link_id, key), ad in sorted(new.items())
         ]
-        await connection.execute(insert_if_absent(self._engine, ads), rows)
+        await connection.execute(self._put_ads, rows)
 
     def _learn_ads(self, batch: Iterable[Click]) -> None:
         """Only after COMMIT: an ad that was rolled back is not in the dictionary."""
@@ -186,15 +191,17 @@ class SqlLedger:
             "kind": kind,
             "click_id": start.click.id if start.click else None,
         }
-        await connection.execute(insert_if_absent(self._engine, starts), values)
+        await connection.execute(self._put_note, values)
 
-    def _merge_books(self) -> Insert:
-        statement = upsert(self._engine, accounting)
-        larger = func.greatest if self._engine.dialect.name == "postgresql" else func.max
-        return statement.on_conflict_do_update(
-            index_elements=["node", "boot", "minute"],
-            set_={name: larger(accounting.c[name], statement.excluded[name]) for name in FIGURES},
-        )
+
+def _merged(statement: Any, engine: AsyncEngine) -> Insert:
+    """Figures of the books merge by the larger one."""
+    larger = func.greatest if engine.dialect.name == "postgresql" else func.max
+    merged: Insert = statement.on_conflict_do_update(
+        index_elements=["node", "boot", "minute"],
+        set_={name: larger(accounting.c[name], statement.excluded[name]) for name in FIGURES},
+    )
+    return merged
 
 
 def _set_once(statement: Any) -> Any:
@@ -262,7 +269,8 @@ def _book_values(entry: BookEntry) -> dict[str, Any]:
     }
 
 
-def _ledger_row(row: Row[Any]) -> LedgerRow:
+def ledger_row(row: Row[Any]) -> LedgerRow:
+    """A row of `clicks` as the ledger speaks of it."""
     has_owner = row.owner_telegram_id is not None
     return LedgerRow(
         click=_click(row) if row.clicked_at is not None and row.erased_at is None else None,

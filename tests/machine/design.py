@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 import redis
+import uvloop
 
 from tests.servers import ValkeyServer
 
@@ -67,7 +67,7 @@ class World:
     def __init__(self, valkey: ValkeyServer) -> None:
         self.valkey = valkey
         self.folder = Path(tempfile.mkdtemp(prefix="trilha-machine-", dir=_memory()))
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()
         self.redis = redis.Redis(port=valkey.port, retry=None)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -21,7 +21,7 @@ from backends.ring import Ring
 from backends.spool import Spool, spools_under
 from backends.sql.books import Books, read_books
 from backends.sql.engine import make_engine
-from backends.sql.ledger import SqlLedger
+from backends.sql.ledger import SqlLedger, ledger_row
 from backends.sql.migrate import migrate
 from backends.sql.schema import accounting, clicks, outbox, starts
 from bot.associate import Associate, StartRequest
@@ -37,7 +37,7 @@ from domain.observations import Silent
 from domain.outcomes import UNKNOWN, LedgerRow, Lookup, Receipt
 from privacy.keyring import Keyring
 from privacy.token import Minter
-from tests.faults.sqlite_files import Watch, watch
+from tests.faults.sqlite_vfs import Watch, watch
 from tests.machine.design import Mode, Ticket, World, holds
 from tests.making import NOW, full_click, make_tier, spool_beside
 
@@ -52,12 +52,15 @@ class Wrapped:
     def __init__(self, store: Any) -> None:
         self.store = store
         self.mode: Mode = "ok"
+        self.commits = 0
 
     async def put(self, click: Click) -> Receipt:
         return await self._do(self.store.put(click))
 
     async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
-        return await self._do(self.store.put_batch(batch))
+        receipt: Receipt = await self._do(self.store.put_batch(batch))
+        self.commits += 1
+        return receipt
 
     async def discard(self, click_id: UUID) -> None:
         await self._do(self.store.discard(click_id))
@@ -147,6 +150,7 @@ class Trilha:
         self._built: dict[str, Click] = {}
         self._receipts: dict[str, Receipt] = {}
         self._seen: dict[UUID, tuple[Click | None, Any]] = {}
+        self._told: dict[str, int] = {}
         self._erased: set[str] = set()
         self._half_erased: set[str] = set()
         self._world.run(shared.empty())
@@ -163,14 +167,13 @@ class Trilha:
 
     async def put(self, ticket: Ticket) -> None:
         """I10: it always answers. I11: no `synced` from the spool without an fsync in between."""
-        click, before = self._built[ticket.token], self._watch.syncs
+        click, syncs, commits = self._built[ticket.token], self._watch.syncs, self._sql.commits
         receipt = await self._chain.put(click)
-        spooled = receipt.durability.acknowledged and await self._is_only_in_spool(click)
-        holds(not spooled or self._watch.syncs > before, "I11 NoFalseAck", receipt)
+        is_sure = self._watch.syncs > syncs or self._sql.commits > commits
+        holds(is_sure or not receipt.durability.acknowledged, "I11 NoFalseAck", receipt)
         self._book.issued(click.at_ms, receipt)
         self._receipts[ticket.token] = receipt
         ticket.acknowledged = receipt.durability.acknowledged
-        await self._write_books()
 
     async def start(self, ticket: Ticket, person: int) -> bool | None:
         request = StartRequest(bot=BOT.username, telegram_id=person, token=ticket.token)
@@ -191,21 +194,20 @@ class Trilha:
     async def settle(self, *, again: bool) -> None:
         """`again`: shuffled, doubled and not trimmed, as when a settler dies after COMMIT or two of them overlap."""
         await self._chain.rescue()
+        await self._write_books()
         if again:
             await self._settle_without_trimming()
-        settler = self._settler()
         try:
-            await settler.drain()
+            await self._settler.drain()
         except StoreUnavailable:
             return
-        finally:
-            await settler.close()
         await self._look_at_rows()
 
     async def crash(self, *, power: bool) -> None:
         """The process is gone, its memory with it. What is left of the files is what its kernel, or its disk, has."""
         leave = self._watch.crash(power=power)
         await self._disk.store.close()
+        await self._settler.close()
         leave()
         self._boot()
 
@@ -254,6 +256,7 @@ class Trilha:
 
     async def close(self) -> None:
         await self._disk.store.close()
+        await self._settler.close()
         self._watch.close()
 
     # ------------------------------------------------------------ what must hold in the end
@@ -330,6 +333,13 @@ class Trilha:
             clock=self._clock,
             observer=Silent(),
         )
+        self._settler = Settler(
+            folders=lambda: spools_under(self._spools),
+            open_spool=spool_beside,
+            ledger=self._sql,
+            clock=self._clock,
+            batch=3,
+        )
         self._associate = Associate(
             minter=self._minter,
             bots=_Bots(),
@@ -338,15 +348,6 @@ class Trilha:
             spool=self._disk,
             clock=self._clock,
             observer=Silent(),
-        )
-
-    def _settler(self) -> Settler:
-        return Settler(
-            folders=lambda: spools_under(self._spools),
-            open_spool=spool_beside,
-            ledger=self._sql,
-            clock=self._clock,
-            batch=3,
         )
 
     async def _settle_without_trimming(self) -> None:
@@ -377,10 +378,6 @@ class Trilha:
             except StoreUnavailable:
                 self._book.give_back(entries)
 
-    async def _is_only_in_spool(self, click: Click) -> bool:
-        row = await self._ledger.row(click.id)
-        return row is None or row.click is None
-
     def _is_old(self, ticket: Ticket) -> bool:
         age = self._clock.now_ms() - self._built[ticket.token].at_ms
         return not -3_600_000 <= age <= WINDOW_DAYS * 86_400_000
@@ -391,8 +388,9 @@ class Trilha:
         }
 
     async def _rows(self) -> dict[UUID, LedgerRow]:
-        rows = {click.id: await self._ledger.row(click.id) for click in self._built.values()}
-        return {click_id: row for click_id, row in rows.items() if row is not None}
+        """What the ledger says of every click, in one question."""
+        async with self._shared.engine.connect() as connection:
+            return {row.id: ledger_row(row) for row in await connection.execute(select(clicks))}
 
     async def _look_at_rows(self) -> None:
         """I7: what was set stays as it was, until it is erased."""
