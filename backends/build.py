@@ -15,7 +15,7 @@ from backends.disk import DiskStore
 from backends.folders import FolderLock, private_folder
 from backends.redis import RedisStore
 from backends.ring import Ring
-from backends.spool import Spool, spools_under
+from backends.spool import Spool, open_if_there, spools_under
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
@@ -131,7 +131,10 @@ def open_spool(settings: Settings, folder: Path) -> Spool:
 
 def open_all_spools(settings: Settings) -> list[Spool]:
     """Every writer's spool on this machine, for the operator's hands."""
-    return [open_spool(settings, folder) for folder in spools_under(settings.spools)]
+    found = (
+        open_if_there(folder, lambda at: open_spool(settings, at)) for folder in spools_under(settings.spools)
+    )
+    return [spool for spool in found if spool is not None]
 
 
 def _spools_of(settings: Settings, name: str, boot: str) -> Callable[[], Spool]:

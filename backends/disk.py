@@ -10,7 +10,7 @@ from uuid import UUID
 
 from backends.batch import Batch, Batcher
 from backends.codec import Packed, encode, pack
-from backends.spool import Fact, Spool
+from backends.spool import Fact, Spool, open_if_there
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
@@ -202,9 +202,10 @@ class DiskStore:
         for gone in self._beside.keys() - folders:
             self._beside.pop(gone).close()
         for folder in sorted(folders):
-            if folder not in self._beside:
-                self._beside[folder] = self._open_beside(folder)
-            yield self._beside[folder]
+            if folder not in self._beside and (found := open_if_there(folder, self._open_beside)) is not None:
+                self._beside[folder] = found
+            if folder in self._beside:
+                yield self._beside[folder]
 
     def _close_spools(self) -> None:
         for spool in (self._spool, *self._beside.values()):

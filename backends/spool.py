@@ -12,7 +12,7 @@ evicted (I13).
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, islice
@@ -98,6 +98,8 @@ class Spool:
     """
 
     def __init__(self, folder: Path, *, quota: int, synced: bool, node: int = 0, boot: str = "") -> None:
+        if not boot and not (folder / DATABASE).exists():
+            raise StoreUnavailable("there is no spool any more")
         self.folder = private_folder(folder)
         self._quota = quota
         self._node = node
@@ -311,6 +313,16 @@ def _open(folder: Path, *, synced: bool) -> Cache:
 def spools_under(root: Path) -> list[Path]:
     """The folders under `root` that hold a spool: one per writer."""
     return sorted(path.parent for path in root.glob(f"*/{DATABASE}"))
+
+
+def open_if_there(folder: Path, open_spool: Callable[[Path], Spool]) -> Spool | None:
+    """The spool, or None when it was settled and removed in the meantime."""
+    try:
+        return open_spool(folder)
+    except StoreUnavailable:
+        if (folder / DATABASE).exists():
+            raise
+        return None
 
 
 def _key_of(fact: Start | BookEntry) -> str:

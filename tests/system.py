@@ -86,14 +86,15 @@ class System:
         await made.prepare()
         return made
 
-    def start(self, *names: str) -> None:
-        """Start `serve`, `work` or both."""
+    def start(self, *names: str, crash: tuple[str, int] | None = None) -> None:
+        """Start `serve`, `work` or both; with `crash`, to die at that named point the so many-th time (tests/faults)."""
+        program = ["cli.main"] if crash is None else ["tests.faults.crash", crash[0], str(crash[1]), "--"]
         for name in names or ("serve", "work"):
             log = (self.home / f"{name}.log").open("ab")
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", name],
+                [sys.executable, "-m", *program, name],
                 cwd=ROOT,
-                env=os.environ | self.environment,
+                env=os.environ | self.environment | {"CRASH_TRIGGER": str(self.trigger)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -101,6 +102,11 @@ class System:
             log.close()
         if "serve" in (names or ("serve",)):
             self._wait_for_port()
+
+    @property
+    def trigger(self) -> Path:
+        """Once this file is there, a process that was started with `crash` counts."""
+        return self.home / "crash"
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one of our processes."""

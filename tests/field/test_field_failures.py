@@ -216,7 +216,7 @@ async def test_f14_under_one_kind_of_key_lies_one_kind_of_record(
     from redis.asyncio import Redis
 
     redis = Redis.from_url(valkey_url)
-    values = [await redis.get(key) for key in await redis.keys("*")]
+    values = [await redis.get(key) for key in await redis.keys("trilha:click:*")]
     await redis.aclose()
     assert [decode_click(value).id for value in values] == [site.read(token).id]
 

@@ -234,6 +234,8 @@ async def test_a_click_is_shown_as_described_before_and_after_it_is_settled(door
         "id": str(ref.id),
         "link": SLUG,
         "clicked_at": iso(uuid7_ms(ref.id)),
+        "known_from": "click",
+        "ad": {"source": "FB", "campaign": "", "medium": "", "content": "", "term": ""},
         "utm": {"utm_source": "FB"},
         "params": {"src": "x"},
         "has_fbclid": True,

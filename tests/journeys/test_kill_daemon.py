@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 
+from backends.spool import spools_under
 from tests.servers import ValkeyServer
-from tests.system import ROOT, System
+from tests.system import POLL, SETTLE_SECONDS, System
 
 
 async def test_every_acknowledged_click_of_before_the_kill_is_in_sql_afterwards(
@@ -40,25 +39,33 @@ async def test_every_acknowledged_click_of_before_the_kill_is_in_sql_afterwards(
     assert books.balanced, books.faults
 
 
-async def test_a_second_daemon_on_the_same_spool_is_refused_with_a_clear_error(
+async def test_two_daemons_of_one_home_keep_their_clicks_apart_and_one_worker_settles_both(
     tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
-    """Two writers on one spool would break its counts: the second ends with exit code 2 and says what to change."""
+    """Each process has a spool of its own; when one dies its spool is adopted, settled and removed."""
     made = await System.on_sqlite(tmp_path, own_valkey.url)
+    second = System(made.home, made.sql_url, own_valkey.url)
     made.start("serve")
+    second.start("serve")
     try:
-        second = System(made.home, made.sql_url, own_valkey.url)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "cli.main",
-            "serve",
-            cwd=ROOT,
-            env=os.environ | second.environment,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, said = await process.communicate()
+        loads = [made.load(rate=100, seconds=1), second.load(rate=100, seconds=1)]
+        await asyncio.gather(*(load.run() for load in loads))
+        folders = spools_under(made.settings.spools)
+        second.kill("serve")
+        made.start("work")
+        books = await made.settled_books(issued=200)
+        await gone(folders)
+        rows = await made.rows()
     finally:
+        second.stop()
         made.stop()
-    assert process.returncode == 2
-    assert "TRILHA_SPOOL_DIR" in said.decode()
+    assert len(folders) == 2
+    assert {made.click_id(token) for load in loads for token in load.tokens} == set(rows)
+    assert books.balanced, books.faults
+
+
+async def gone(folders: list[Path]) -> None:
+    """Wait until only one of them is left."""
+    async with asyncio.timeout(SETTLE_SECONDS):
+        while sum(folder.exists() for folder in folders) > 1:
+            await asyncio.sleep(POLL)
