@@ -50,7 +50,8 @@ class Batcher(Generic[Item, Result]):
     """Gathers items and hands them to `write`, at most `in_flight` batches of at most `size` items at a time.
 
     `write` returns what every caller of the batch is answered, and raises when none of it may be taken for kept; it may
-    answer them earlier itself. At most `waiting` items queue behind a slow store; beyond that `submit` raises
+    answer them earlier itself. `tick` is how long, in seconds, the loop was last busy before it came to write: what a
+    store cannot be blamed for. At most `waiting` items queue behind a slow store; beyond that `submit` raises
     StoreUnavailable at once (nothing grows without bound).
     """
 
@@ -68,7 +69,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting_limit = waiting
         self._queue: deque[Batch[Item, Result]] = deque()
         self._writers: set[asyncio.Task[None]] = set()
-        self._woken = False
+        self._woken_at: float | None = None
+        self.tick = 0.0
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """A future of the item's own: cancelling it disturbs nobody else."""
@@ -80,9 +82,9 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         caller: asyncio.Future[Result] = loop.create_future()
         queue[-1].add(item, caller)
-        if not self._woken:
+        if self._woken_at is None:
             # On the next tick of the loop: what one tick submits is one batch.
-            self._woken = True
+            self._woken_at = loop.time()
             loop.call_soon(self._start_writers)
         return caller
 
@@ -93,7 +95,9 @@ class Batcher(Generic[Item, Result]):
             await asyncio.wait(self._writers)
 
     def _start_writers(self) -> None:
-        self._woken = False
+        if self._woken_at is not None:
+            self.tick = asyncio.get_running_loop().time() - self._woken_at
+            self._woken_at = None
         while self._queue and len(self._writers) < self._in_flight:
             writer = asyncio.get_running_loop().create_task(self._write_on(self._queue.popleft()))
             self._writers.add(writer)

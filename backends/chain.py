@@ -173,20 +173,23 @@ class FallbackChain:
         return _RECEIPTS[durability, await showing]
 
     async def _keep(self, clicks: Sequence[Packed], deadline: float) -> Receipt | None:
-        return await self._tiers.disk.put_batch(clicks, deadline) or await self._tiers.sql.put_batch(
-            clicks, deadline
+        tick, tiers = self._puts.tick, self._tiers
+        return await tiers.disk.put_batch(clicks, deadline, tick) or await tiers.sql.put_batch(
+            clicks, deadline, tick
         )
 
     async def _show(self, batch: Batch[Packed, Receipt], deadline: float) -> bool:
         redis = self._tiers.redis
-        visible = redis is not None and await redis.put_batch(batch.items, deadline) is not None
+        visible = (
+            redis is not None and await redis.put_batch(batch.items, deadline, self._puts.tick) is not None
+        )
         if visible and self._wait_for == "visible":
             batch.answer(_RECEIPTS[Durability.TOKEN_ONLY, True])
         return visible
 
     async def _in_order(self, batch: Batch[Packed, Receipt], deadline: float) -> Receipt:
         for tier in self._tiers.all():
-            receipt = await tier.put_batch(batch.items, deadline)
+            receipt = await tier.put_batch(batch.items, deadline, self._puts.tick)
             if receipt is not None:
                 return receipt
         return NOTHING_PROMISED

@@ -17,7 +17,7 @@ from runtime.logs import get_logger
 
 T = TypeVar("T")
 PROBE_SECONDS = 2.0
-LATE_SECONDS = 0.001
+TURNS = 4  # submitted, sent or handed to a thread, answered, heard
 _log = get_logger("trilha.tier")
 
 
@@ -54,16 +54,20 @@ class Tier:
         """Of the breaker."""
         return self.breaker.state
 
-    async def put_batch(self, batch: Sequence[Packed], deadline: float) -> Receipt | None:
-        """The store's receipt; None when it does not have the clicks, or has not said so in time."""
+    async def put_batch(self, batch: Sequence[Packed], deadline: float, tick: float = 0.0) -> Receipt | None:
+        """The store's receipt; None when it does not have the clicks, or has not said so in time.
+
+        `tick`: seconds that one turn of a busy loop takes. An answer waits for a few of them to be heard, which is not
+        the store's doing: a surge of clicks must not look like a slow store, open its breaker, and make itself worse.
+        """
         now = self.clock.monotonic()
         ticket = self.breaker.admit(now)
         if ticket is None:
             self.observer.tier(self.name, "put", "skipped")
             return None
-        return await self._watched(
-            "put", ticket, self.store.put_batch(batch), min(deadline - now, self.patience)
-        )
+        lost = TURNS * tick
+        limit = min(deadline - now, self.patience + lost)
+        return await self._watched("put", ticket, self.store.put_batch(batch), limit, self.slow + lost)
 
     async def find(self, click_id: UUID, seconds: float) -> Lookup:
         """The store's answer, or Unknown: its breaker is open, it failed, or it took longer than `seconds`."""
@@ -89,15 +93,16 @@ class Tier:
         ticket = self.breaker.probe(self.clock.monotonic())
         if ticket is not None:
             self.observer.breaker(self.name, self.breaker.state)
-            await self._watched("probe", ticket, self.store.probe(), PROBE_SECONDS)
+            await self._watched("probe", ticket, self.store.probe(), PROBE_SECONDS, PROBE_SECONDS)
             self.observer.breaker(self.name, self.breaker.state)
 
     async def _watched(
-        self, operation: str, ticket: int, call: Coroutine[Any, Any, T], seconds: float
+        self, operation: str, ticket: int, call: Coroutine[Any, Any, T], seconds: float, slow: float
     ) -> T | None:
         began = self.clock.monotonic()
         try:
-            answer = await self._in_time(call, seconds)
+            async with asyncio.timeout(seconds):
+                answer = await call
         except (StoreUnavailable, TimeoutError) as error:
             self._failed(ticket, operation, error)
             return None
@@ -114,30 +119,10 @@ class Tier:
             return None
         now = self.clock.monotonic()
         before = self.breaker.state
-        self.breaker.succeeded(ticket, now, slow=now - began > self.slow)
+        self.breaker.succeeded(ticket, now, slow=now - began > slow)
         self.observer.tier(self.name, operation, "ok")
         self._tell(before)
         return answer
-
-    async def _in_time(self, call: Coroutine[Any, Any, T], seconds: float) -> T:
-        """The answer, or TimeoutError after `seconds`: of the store's time, not of this process's own.
-
-        Where the loop was busy elsewhere, the answer may have come and not been heard. As long as it was late is waited
-        once more; else a surge of clicks would look like a slow store, open its breaker, and make the surge worse.
-        """
-        asked = asyncio.ensure_future(call)
-        due = self.clock.monotonic() + seconds
-        try:
-            await asyncio.wait({asked}, timeout=seconds)
-            late = self.clock.monotonic() - due
-            if late > LATE_SECONDS and not asked.done():
-                await asyncio.wait({asked}, timeout=min(late, seconds))
-        finally:
-            if not asked.done():
-                asked.cancel()
-        if asked.cancelled() or not asked.done():
-            raise TimeoutError
-        return asked.result()
 
     def _failed(self, ticket: int, operation: str, error: Exception | None = None) -> None:
         before = self.breaker.state
