@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from daemon.client_ip import ClientIp
-from domain.click import Method, Visit
+from domain.click import Visit
 from privacy.pseudonymise import MAX_FBCLID
 
 MAX_USER_AGENT = 1024
@@ -19,19 +19,8 @@ MAX_NAME = 40
 MAX_PARAMS = 24
 COMMON_PART = 256
 AD_PARAMS = frozenset({"src", "sck", "xcod", "cid", "code"})
-_WANTED = frozenset(
-    {
-        b"user-agent",
-        b"referer",
-        b"accept-language",
-        b"cookie",
-        b"sec-purpose",
-        b"purpose",
-        b"x-moz",
-        b"x-purpose",
-        b"x-fb-http-engine",
-    }
-)
+_XFF = b"x-forwarded-for"
+_PREFETCH = frozenset({b"sec-purpose", b"purpose", b"x-moz", b"x-purpose", b"x-fb-http-engine"})
 
 
 class Capture:
@@ -42,30 +31,32 @@ class Capture:
 
     def visit(self, scope: Mapping[str, Any], at_ms: int) -> Visit:
         """The visit. Whatever was sent, this returns one."""
-        headers: dict[bytes, bytes] = {}
-        forwarded = []
-        for name, value in scope["headers"]:
-            if name in _WANTED:
-                headers.setdefault(name, value)
-            elif name == b"x-forwarded-for":
-                forwarded.append(value)
+        # The first of a repeated header stands. Only proxies repeat one that we look at.
+        headers = dict(reversed(scope["headers"]))
+        get = headers.get
         params, fbclid = parse_query(scope["query_string"])
-        cookies = _cookies(headers.get(b"cookie", b""))
-        peer = scope.get("client")
-        method: Method = "HEAD" if scope["method"] == "HEAD" else "GET"
+        cookie = get(b"cookie")
+        peer = scope["client"]
+        cookies = _cookies(cookie) if cookie is not None and b"_fb" in cookie else {}
         return Visit(
-            method=method,
+            method="HEAD" if scope["method"] == "HEAD" else "GET",
             at_ms=at_ms,
-            ip=self._client_ip.of(peer[0] if peer else None, forwarded),
-            user_agent=_text(headers.get(b"user-agent", b""))[:MAX_USER_AGENT],
+            ip=self._client_ip.of(
+                peer[0] if peer else None, _forwarded(scope["headers"]) if _XFF in headers else ()
+            ),
+            user_agent=_text(get(b"user-agent", b""))[:MAX_USER_AGENT],
             fbclid=fbclid,
             fbc_cookie=cookies.get("_fbc", "")[:MAX_COOKIE],
             fbp_cookie=cookies.get("_fbp", "")[:MAX_COOKIE],
-            referer=_text(headers.get(b"referer", b""))[:MAX_REFERER],
-            language=_text(headers.get(b"accept-language", b""))[:MAX_LANGUAGE],
-            prefetch=_prefetch(headers.get)[:MAX_PREFETCH],
+            referer=_text(get(b"referer", b""))[:MAX_REFERER],
+            language=_text(get(b"accept-language", b""))[:MAX_LANGUAGE],
+            prefetch="" if _PREFETCH.isdisjoint(headers) else _prefetch(get)[:MAX_PREFETCH],
             params=params,
         )
+
+
+def _forwarded(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    return [value for name, value in headers if name == _XFF]
 
 
 def parse_query(query: bytes) -> tuple[dict[str, str], str]:
@@ -136,8 +127,6 @@ def _text(raw: bytes) -> str:
 
 
 def _cookies(header: bytes) -> dict[str, str]:
-    if b"_fb" not in header:
-        return {}
     pairs = (pair.partition("=") for pair in _text(header).split(";"))
     return {name.strip(): value.strip() for name, _, value in reversed([*pairs])}
 

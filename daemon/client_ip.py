@@ -44,7 +44,10 @@ class ClientIp:
 
     def _trusts(self, address: bytes) -> bool:
         number = int.from_bytes(address, "big")
-        return any(len(address) == size and number & mask == network for size, mask, network in self._trusted)
+        for size, mask, network in self._trusted:  # noqa: SIM110  any() of a generator takes twice as long
+            if number & mask == network and len(address) == size:
+                return True
+        return False
 
 
 def parse_address(text: str) -> bytes | None:
