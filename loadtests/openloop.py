@@ -96,6 +96,11 @@ class OpenLoop:
             await self._close()
         return self._outcome
 
+    @property
+    def latest_token(self) -> str | None:
+        """The token of the last answer, when tokens are collected."""
+        return self._outcome.tokens[-1] if self._outcome.tokens else None
+
     def _pace(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread: an event loop's own timers are a millisecond coarse."""
         for number in range(self._total):
