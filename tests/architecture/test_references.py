@@ -42,7 +42,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     for collector in list(Metrics().registry._collector_to_names):
         [family] = collector.describe()  # type: ignore[attr-defined]
         name = family.name + ("_total" if family.type == "counter" else "")
-        labels = ", ".join(collector._labelnames) or "(none)"  # type: ignore[attr-defined]
+        labels = ", ".join(collector.labels) or "(none)"  # type: ignore[attr-defined]
         found[name] = [family.type, labels]
     assert {name: cells[:2] for name, cells in table("metrics.md").items()} == found
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.machine.design import InvariantBroken, World
@@ -30,8 +32,10 @@ def test_trilha_keeps_every_invariant_whatever_happens_in_whatever_order(world: 
         design = lambda: Trilha(shared)
 
     TrilhaMachine.world = world
+    number = random.randrange(2**32)
+    print(f"machine: seed {number}")
     try:
-        run_state_machine_as_test(TrilhaMachine, settings=profile(2000))
+        run_state_machine_as_test(seed(number)(TrilhaMachine), settings=profile(2000))
     finally:
         shared.close()
 

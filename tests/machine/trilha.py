@@ -150,7 +150,6 @@ class Trilha:
         self._built: dict[str, Click] = {}
         self._receipts: dict[str, Receipt] = {}
         self._seen: dict[UUID, tuple[Click | None, Any]] = {}
-        self._told: dict[str, int] = {}
         self._erased: set[str] = set()
         self._half_erased: set[str] = set()
         self._world.run(shared.empty())
@@ -177,6 +176,7 @@ class Trilha:
 
     async def start(self, ticket: Ticket, person: int) -> bool | None:
         request = StartRequest(bot=BOT.username, telegram_id=person, token=ticket.token)
+        before = await self._ledger.row(self._built[ticket.token].id)
         try:
             answer = await self._associate.start(request)
         except InvalidToken:
@@ -184,11 +184,9 @@ class Trilha:
             return False
         except StoreUnavailable:
             return None
-        holds(
-            not (self._is_old(ticket) or ticket.token in self._erased) or not answer.owner,
-            "I5 NoResurrection",
-            ticket,
-        )
+        won = answer.owner and (before is None or before.owner is None)
+        holds(not won or ticket.token not in self._erased, "I5 NoResurrection", "an erased click was won")
+        holds(not answer.owner or not self._is_old(ticket), "I5 NoResurrection", "an old token won")
         return answer.owner if answer.state == "settled" else None
 
     async def settle(self, *, again: bool) -> None:
