@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import Table, select
+from sqlalchemy import Table, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from backends.codec import pack
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
@@ -22,7 +23,7 @@ from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Ad, Click
 from domain.clock import ManualClock
-from domain.outcomes import MISSING
+from domain.outcomes import MISSING, Found
 from privacy.token import ad_key
 from tests.making import NOW, PATIENT, bare_click, full_click, ref, start_of
 
@@ -257,3 +258,25 @@ async def test_a_start_is_recorded_for_a_link_the_catalog_no_longer_has(database
     assert row.owner == start_of(click).owner
     assert ref(click).link_id == row.link_id
     assert [event["state"] for event in await database.outbox_of(click)] == ["skipped"]
+
+
+async def test_a_receipt_comes_after_commit(database: Database) -> None:
+    """I11: COMMIT was sent before `put_batch` returned, and another connection reads the click."""
+    click = full_click()
+    commits: list[object] = []
+    event.listen(database.engine.sync_engine, "commit", commits.append)
+    await database.ledger.put_batch([pack(click)])
+    assert len(commits) == 1
+    other = make_engine(database.engine.url.render_as_string(hide_password=False), patience=PATIENT)
+    assert await SqlLedger(other).find(click.id) == Found(click)
+    await other.dispose()
+
+
+async def test_a_click_that_is_erased_before_it_arrives_is_never_won_nor_filled(database: Database) -> None:
+    """I5: the tombstone does not wait for the click."""
+    click = full_click()
+    await database.ledger.discard(click.id)
+    await database.ledger.settle([click], [start_of(click)], [])
+    row = await database.ledger.record_start(start_of(click, 8), click)
+    assert row is not None
+    assert (row.click, row.owner) == (None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from backends.sql.links import SqlCatalog
@@ -144,6 +145,35 @@ async def test_what_waited_in_memory_is_stored_once_a_store_works(tmp_path: Path
     site.sql_back()
     await site.settle()
     assert (await site.row(token)).clicked_at is not None
+
+
+async def test_after_a_total_outage_and_a_restart_the_token_alone_names_link_and_ad(tmp_path: Path) -> None:
+    """Redis, disk and SQL all failing: 302, `token_only`, and then the process dies with its memory."""
+    site = Site(tmp_path, ring_size=0)
+    await site.prepare()
+    async with site.running() as door:
+        await door.click("utm_source=FB&utm_campaign=Natal")
+    await site.settle()
+    site.sql_away()
+    shutil.rmtree(site.settings.spools)
+    site.break_spool()
+    async with site.running() as door:
+        token = await door.click("utm_source=FB&utm_campaign=Natal")
+        assert await door.metric('trilha_receipts_total{durability="token_only",visible="no"}') == 1
+    site.sql_back()
+    site.mend_spool()
+    async with site.running() as door:
+        assert (await door.api.get(f"/v1/clicks/{token}")).status_code == 404
+        answer = await door.start(token)
+        shown = (await door.api.get(f"/v1/clicks/{token}")).json()
+    assert (answer["owner"], answer["click"]) == (True, None)
+    assert (shown["known_from"], shown["link"], shown["ad"]["source"], shown["ad"]["campaign"]) == (
+        "token",
+        SLUG,
+        "FB",
+        "Natal",
+    )
+    assert shown["owner"]["telegram_id"] == 7
 
 
 class _CountedCatalog:
