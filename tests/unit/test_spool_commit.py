@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from backends.codec import encode
+from backends.codec import encode, pack
 from backends.disk import DiskStore
 from backends.spool import Fact, Spool
 from domain.click import Click
 from domain.errors import StoreBroken
 from domain.ids import ClickIds
-from tests.making import spool_beside
+from domain.outcomes import Durability
+from tests.faults.sqlite_vfs import Watch, watch
+from tests.making import make_disk, spool_beside
 
 AT_MS = 1_800_000_000_000
 
@@ -72,3 +75,75 @@ async def test_the_store_goes_on_in_a_fresh_spool_and_the_broken_one_may_be_adop
     broken.close()
     fresh.close()
     await store.close()
+
+
+# ---------------------------------------------------------------- a spy below SQLite (I11)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watch]:
+    with watch(tmp_path) as found:
+        yield found
+
+
+async def test_synced_is_said_after_an_fsync_of_the_log_and_never_before(
+    tmp_path: Path, watched: Watch
+) -> None:
+    """One fsync serves all that wait for it; each receipt has one between its put and its answer."""
+    store = make_disk(tmp_path / "s")
+    await store.put(_record()[0])
+    for _ in range(20):
+        before = watched.syncs
+        receipt = await store.put_batch([pack(_record()[0]) for _ in range(5)])
+        assert (receipt.durability, watched.syncs - before) == (Durability.SYNCED, 1)
+    await store.close()
+
+
+async def test_written_is_said_without_an_fsync_and_never_called_synced(
+    tmp_path: Path, watched: Watch
+) -> None:
+    store = DiskStore(lambda: Spool(tmp_path / "s", quota=10**9, synced=False, boot="boot"), synced=False)
+    await store.put(_record()[0])
+    before = watched.syncs
+    receipt = await store.put_batch([pack(_record()[0])])
+    assert (receipt.durability, watched.syncs - before) == (Durability.WRITTEN, 0)
+    await store.close()
+
+
+async def test_after_a_failed_fsync_nothing_is_promised_from_that_spool_again(
+    tmp_path: Path, watched: Watch
+) -> None:
+    """The put fails, the next one goes to a fresh folder, and what was acknowledged before is readable in the old one."""
+    numbers = count()
+    store = DiskStore(
+        lambda: Spool(tmp_path / str(next(numbers)), quota=10**9, synced=True, boot="boot"), synced=True
+    )
+    first, lost, later = (_record()[0] for _ in range(3))
+    await store.put(first)
+    watched.deaf = True
+    with pytest.raises(StoreBroken):
+        await store.put_batch([pack(lost)])
+    watched.deaf = False
+    await store.put_batch([pack(later)])
+    old, new = spool_beside(tmp_path / "0"), spool_beside(tmp_path / "1")
+    assert (old.find(first.id), old.find(later.id), new.find(later.id)) == (first, None, later)
+    old.close()
+    new.close()
+    await store.close()
+
+
+@pytest.mark.parametrize("synced", [True, False])
+async def test_a_power_cut_takes_what_was_written_and_leaves_what_was_synced(
+    tmp_path: Path, watched: Watch, synced: bool
+) -> None:
+    """I1. The second case shows that the cut really takes something."""
+    store = DiskStore(lambda: Spool(tmp_path / "s", quota=10**9, synced=synced, boot="boot"), synced=synced)
+    clicks = [_record()[0] for _ in range(5)]
+    for click in clicks:
+        await store.put_batch([pack(click)])
+    leave = watched.crash(power=False)
+    await store.close()
+    leave()
+    spool = spool_beside(tmp_path / "s")
+    assert [spool.find(click.id) is not None for click in clicks] == [synced] * 5
+    spool.close()
