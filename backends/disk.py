@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -159,22 +158,13 @@ class DiskStore:
     def _append(self, records: Records) -> None:
         spool = self._own()
         try:
-            self._writing(lambda spool: spool.append(records))
+            self._writing(lambda own: own.append(records))
         except StoreBroken:
-            self._look_for(records, spool.folder)
+            if spool.left_behind():
+                # They will be settled from there: spooled again, they would be counted twice. Nobody is told that they
+                # are kept.
+                self._left.update(fact.id for fact, _ in records if isinstance(fact, Click))
             raise
-
-    def _look_for(self, records: Records, folder: Path) -> None:
-        """Whether a COMMIT that failed has left its records all the same: settled from there, they must not be spooled,
-        and counted, once more. Nobody is told that they are kept.
-        """
-        if self._open_beside is None:
-            return
-        with suppress(StoreUnavailable, ConfigError):
-            left = self._open_beside(folder)
-            ids = (fact.id for fact, _ in records if isinstance(fact, Click))
-            self._left.update(click_id for click_id in ids if left.find(click_id) is not None)
-            left.close()
 
     def _measure(self) -> tuple[int, int]:
         spools = list(self._all())

@@ -13,7 +13,7 @@ evicted (I13).
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -102,11 +102,13 @@ class Spool:
         if not boot and not (folder / DATABASE).exists():
             raise StoreUnavailable("there is no spool any more")
         self.folder = private_folder(folder)
+        self._uri = (folder.absolute() / DATABASE).as_uri()
         self._quota = quota
         self._node = node
         self._boot = boot
         self._spooled: dict[int, int] = {}
         self._broken = False
+        self._unsure: str | None = None
         self._full = False
         self._since_measured = MEASURE_EVERY
         self.elsewhere = 0  # bytes that other spools hold of the same quota
@@ -128,6 +130,7 @@ class Spool:
         """
         self._refuse()
         clicks: list[tuple[int, bytes]] = []
+        self._unsure = None
         with _as_broken(), self._transaction(WRITER_POLL, WRITER_TRIES):
             for fact, raw in records:
                 if isinstance(fact, Click):
@@ -137,6 +140,19 @@ class Spool:
             counted = self._keep(clicks)
         # Every minute of this boot is remembered: the ring may bring a click of an old one, whose count must grow.
         self._spooled.update(counted)
+
+    def left_behind(self) -> bool:
+        """Whether the clicks of an `append` that failed are here all the same. False also when that cannot be read.
+
+        For a spool that was closed after StoreBroken. COMMIT is written before it is fsync'd: if the fsync failed, whoever
+        opens the file next finds it. Only reads: a broken disk may still be able to.
+        """
+        if self._unsure is None:
+            return False
+        with suppress(sqlite3.Error), closing(sqlite3.connect(f"{self._uri}?mode=ro", uri=True)) as reader:
+            wanted = "SELECT 1 FROM Cache WHERE key = ? AND raw = 1"
+            return reader.execute(wanted, (self._unsure,)).fetchone() is not None
+        return False
 
     def find(self, click_id: UUID) -> Click | None:
         """The click, or None."""
@@ -286,6 +302,7 @@ class Spool:
         # Each statement hands the interpreter to the busy loop and back: half of them is half of a commit's time.
         size, mode, filename, raw = self._cache.disk.store(value, read=False, key=key)
         columns = (None, None, size, mode, filename, raw)
+        self._unsure = key
         self._cache._row_insert(key, True, 0.0, columns)  # noqa: FBT003, SLF001
 
     def _count(self, minute: int, counted: dict[int, int]) -> bytes:
