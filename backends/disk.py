@@ -68,8 +68,12 @@ class DiskStore:
             for commit in commits:
                 await asyncio.shield(commit)
         except asyncio.CancelledError:
-            for click, _ in batch:
-                self._remember(click.id, late.get(click.id, commits[-1]))
+            for click, _ in fresh:
+                self._remember(click.id, commits[-1])
+            self._late.update(late)
+            raise
+        except StoreUnavailable:
+            self._late.update(late)
             raise
         return self._receipt
 

@@ -19,15 +19,14 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from threading import Event
-from typing import Any
 from uuid import UUID
 from zlib import crc32
 
-from diskcache import Cache, Disk, Timeout
-from diskcache.core import MODE_RAW
+from diskcache import Cache, Timeout
 
 from backends.codec import Unpacked, decode_entry, encode, encode_batch
 from backends.folders import FolderLock, private_folder
+from backends.raw_disk import FOREIGN, RawDisk
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click
@@ -44,38 +43,8 @@ TRIM_CHUNK = 32
 TRIM_PAUSE = 0.004
 BATCH_SPAN_MS = 1000
 MEASURE_EVERY = 16
-FOREIGN = "!"
 ASIDE = "aside"
 Fact = Click | Start | BookEntry
-
-
-class RawDisk(Disk):  # type: ignore[misc]
-    """Takes str keys and bytes values only, and refuses every other row, planted ones included (CVE-2025-69872)."""
-
-    def put(self, key: Any) -> tuple[Any, bool]:
-        """The key as it is."""
-        if not isinstance(key, str):
-            raise TypeError("keys are str")
-        return key, True
-
-    def get(self, key: Any, raw: Any) -> str:
-        """The key as it is; a planted one is never unpickled, and `_keys` passes over it."""
-        return key if raw and isinstance(key, str) else FOREIGN
-
-    def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, None, Any]:  # noqa: ARG002
-        """The bytes, in the row itself, whatever their length."""
-        if read or not isinstance(value, bytes):
-            raise TypeError("values are bytes")
-        return 0, MODE_RAW, None, sqlite3.Binary(value)
-
-    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
-        """The bytes of a raw row; anything else is not ours."""
-        if mode != MODE_RAW or filename is not None or read or not isinstance(value, bytes | memoryview):
-            raise ValueError("not a record of ours")
-        return bytes(value)
-
-    def remove(self, file_path: Any) -> None:
-        """Nothing: no record of ours lies in a file, and a planted row must not name one to delete."""
 
 
 @dataclass(frozen=True, slots=True)

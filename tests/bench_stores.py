@@ -18,8 +18,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from backends.codec import Packed, encode_batch, pack
+from backends.raw_disk import RawDisk
 from backends.redis import RedisStore
-from backends.spool import RawDisk
 from tests.making import full_click
 from tests.servers import ValkeyServer
 

@@ -11,9 +11,9 @@ import pytest
 
 from backends.codec import encode, pack
 from backends.disk import DiskStore
-from backends.spool import Fact, Spool
+from backends.spool import Fact, Spool, spools_under
 from domain.click import Click
-from domain.errors import StoreBroken
+from domain.errors import StoreBroken, StoreUnavailable
 from domain.ids import ClickIds
 from domain.outcomes import Durability
 from tests.faults.sqlite_vfs import Watch, watch
@@ -152,3 +152,27 @@ async def test_a_power_cut_takes_what_was_written_and_leaves_what_was_synced(
     spool = spool_beside(tmp_path / "s")
     assert [spool.find(click.id) is not None for click in clicks] == [synced] * 5
     spool.close()
+
+
+async def test_what_was_left_behind_is_remembered_through_further_failures(
+    tmp_path: Path, watched: Watch
+) -> None:
+    """The ring brings it again and again, in company, while the disk goes on failing; it is spooled in one place only."""
+    numbers = count()
+    store = DiskStore(
+        lambda: Spool(tmp_path / str(next(numbers)), quota=10**9, synced=True, boot="boot"), synced=True
+    )
+    await store.put(_record()[0])
+    left, other = (pack(_record()[0]) for _ in range(2))
+    watched.deaf = True
+    for batch in ([left], [left, other], [other, left]):
+        with pytest.raises(StoreUnavailable):
+            await store.put_batch(batch)
+    watched.deaf = False
+    await store.put_batch([left, other])
+    await store.close()
+    spools = [spool_beside(folder) for folder in spools_under(tmp_path)]
+    for click, _ in (left, other):
+        assert sum(spool.find(click.id) is not None for spool in spools) == 1
+    for spool in spools:
+        spool.close()
