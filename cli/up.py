@@ -119,7 +119,8 @@ def _free(bind: Bind, setting: str) -> None:
 def _make_secrets(given: Settings) -> str | None:
     """Keys of the first start; the API key, the only time that it is known."""
     if not given.secrets.exists():
-        if spools_under(given.spools):
+        # A daemon gives out tokens only once it has a catalog, whose copy stays; its spools go when they are settled.
+        if given.catalog_file.exists() or spools_under(given.spools):
             raise ConfigError(
                 f"a daemon has run in {given.home_dir}, but there is no key ring at {given.secrets}. Restore it from your backup: "
                 "with a new one, old tokens would be refused. To begin anew all the same: trilha keys create"
