@@ -181,9 +181,13 @@ class Spool:
         """Take one click out of its batch: it is discarded, and will not be settled from here."""
         with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
             for key in self._batches_of(uuid7_ms(click_id)):
-                records = decode_entry(self._fetch(key)).records
+                entry = Entry.of(key, self._fetch(key))
+                records = entry.found.records
                 kept = [r for r in records if not (isinstance(r, Click) and r.id == click_id)]
                 if len(kept) < len(records):
+                    # The batch is written anew, of what can be read of it: the rest must not go with it.
+                    for piece in entry.found.damaged:
+                        self.set_aside(entry, piece)
                     self._cache.set(key, encode_batch(map(encode, kept)))
 
     def probe(self) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from backends.codec import encode
 from backends.disk import DiskStore
 from backends.folders import FolderLock, private_folder
-from backends.spool import DATABASE, MEASURE_EVERY, Entry, Fact, Spool, spools_under
+from backends.spool import ASIDE, DATABASE, MEASURE_EVERY, Entry, Fact, Spool, spools_under
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click
@@ -200,6 +200,18 @@ def test_a_discarded_click_leaves_its_batch_and_its_neighbours_stay(tmp_path: Pa
     put(spool, *batch)
     spool.remove(batch[1].id)
     assert [spool.find(click.id) for click in batch] == [batch[0], None, batch[2]]
+    spool.close()
+
+
+def test_discarding_a_click_keeps_what_is_damaged_beside_it(tmp_path: Path) -> None:
+    """The batch is written anew without the click; the piece that cannot be read goes to `aside/`, not away."""
+    spool = make_spool(tmp_path / "s")
+    batch = [bare_click(id=new_id(NOW), language=f"l{n}") for n in range(3)]
+    spool.append([(batch[0], encode(batch[0])), (batch[1], b"garbage"), (batch[2], encode(batch[2]))])
+    spool.remove(batch[0].id)
+    assert spooled_clicks(spool) == [batch[2]]
+    [kept] = (tmp_path / ASIDE).iterdir()
+    assert kept.read_bytes() == b"garbage"
     spool.close()
 
 
