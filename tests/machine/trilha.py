@@ -18,7 +18,7 @@ from backends.codec import Packed
 from backends.disk import DiskStore
 from backends.redis import RedisStore
 from backends.ring import Ring
-from backends.spool import Spool, spools_under
+from backends.spool import MEASURE_EVERY, Spool, spools_under
 from backends.sql.books import Books, read_books
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger, ledger_row
@@ -251,6 +251,7 @@ class Trilha:
         self._full = QUOTA if reached else 0
         if self._disk.store._spool is not None:
             self._disk.store._spool.elsewhere = self._full
+            self._disk.store._spool._since_measured = MEASURE_EVERY  # notice it at the next commit
 
     async def close(self) -> None:
         await self._disk.store.close()
