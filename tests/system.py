@@ -158,13 +158,16 @@ class System:
                 spool.close()
             await engine.dispose()
 
-    async def settled_books(self, *, issued: int) -> Books:
-        """The books once nothing waits and all receipts are in; the last ones read when that takes too long."""
+    async def settled_books(self, *, issued: int, clicks: int = 0) -> Books:
+        """The books once nothing waits and all receipts are in; the last ones read when that takes too long.
+
+        `issued` receipts are awaited, and `clicks` in SQL where a killed daemon took its last receipts with it.
+        """
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             books = await self.books()
             # The ring brings clicks that no store took in time a little later: they are in SQL too in the end.
-            arrived = books.in_sql + books.direct >= books.issued >= issued
+            arrived = books.in_sql + books.direct >= max(books.issued, clicks) and books.issued >= issued
             if (arrived and books.in_spools == 0) or time.monotonic() > deadline:
                 return books
             await asyncio.sleep(POLL * 5)
