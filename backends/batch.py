@@ -18,12 +18,18 @@ Result = TypeVar("Result")
 class Batch(Generic[Item, Result]):
     """Items that are written together, and the futures of those who wait for them."""
 
-    __slots__ = ("_answer", "_waiting", "items")
+    __slots__ = ("_answer", "_began", "_waiting", "items")
 
     def __init__(self) -> None:
+        self._began = asyncio.get_running_loop().time()
         self.items: list[Item] = []
         self._waiting: list[asyncio.Future[Result]] = []
         self._answer: list[Result] = []
+
+    @property
+    def age(self) -> float:
+        """Seconds since the first item came."""
+        return asyncio.get_running_loop().time() - self._began
 
     def add(self, item: Item, caller: asyncio.Future[Result]) -> None:
         """One more item, and who waits for it."""
@@ -50,7 +56,8 @@ class Batcher(Generic[Item, Result]):
     """Gathers items and hands them to `write`, at most `in_flight` batches of at most `size` items at a time.
 
     `write` returns what every caller of the batch is answered, and raises when none of it may be taken for kept; it may
-    answer them earlier itself. `tick` is how long, in seconds, the loop was last busy before it came to write: what a
+    answer them earlier itself. While a batch is being written the next one gathers until that write ends, and not longer
+    than `linger` seconds if it may be written beside it. `tick` is how long, in seconds, the loop was last busy before it came to write: what a
     store cannot be blamed for. At most `waiting` items queue behind a slow store; beyond that `submit` raises
     StoreUnavailable at once (nothing grows without bound).
     """
@@ -62,6 +69,7 @@ class Batcher(Generic[Item, Result]):
         in_flight: int = 1,
         size: int = 512,
         waiting: int = 8192,
+        linger: float = 0.0,
     ) -> None:
         self._write = write
         self._in_flight = in_flight
@@ -69,6 +77,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting_limit = waiting
         self._queue: deque[Batch[Item, Result]] = deque()
         self._writers: set[asyncio.Task[None]] = set()
+        self._linger = linger
+        self._lingering: asyncio.TimerHandle | None = None
         self._woken_at: float | None = None
         self.tick = 0.0
 
@@ -85,7 +95,7 @@ class Batcher(Generic[Item, Result]):
         if self._woken_at is None:
             # On the next tick of the loop: what one tick submits is one batch.
             self._woken_at = loop.time()
-            loop.call_soon(self._start_writers)
+            loop.call_soon(self._woken)
         return caller
 
     async def close(self) -> None:
@@ -94,19 +104,32 @@ class Batcher(Generic[Item, Result]):
             self._start_writers()
             await asyncio.wait(self._writers)
 
-    def _start_writers(self) -> None:
+    def _woken(self) -> None:
+        loop = asyncio.get_running_loop()
         if self._woken_at is not None:
-            self.tick = asyncio.get_running_loop().time() - self._woken_at
+            self.tick = loop.time() - self._woken_at
             self._woken_at = None
+        if not self._linger or not self._writers:
+            self._start_writers()
+        elif self._lingering is None:
+            self._lingering = loop.call_later(self._linger, self._start_writers)
+
+    def _start_writers(self) -> None:
         while self._queue and len(self._writers) < self._in_flight:
-            writer = asyncio.get_running_loop().create_task(self._write_on(self._queue.popleft()))
+            writer = asyncio.get_running_loop().create_task(self._write_on(self._next()))
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
+
+    def _next(self) -> Batch[Item, Result]:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        return self._queue.popleft()
 
     async def _write_on(self, batch: Batch[Item, Result]) -> None:
         await self._write_one(batch)
         while self._queue:
-            await self._write_one(self._queue.popleft())
+            await self._write_one(self._next())
 
     async def _write_one(self, batch: Batch[Item, Result]) -> None:
         try:

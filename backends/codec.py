@@ -19,7 +19,7 @@ import msgspec
 
 from domain.attribution import ClickRef, Owner, Start
 from domain.books import BookEntry
-from domain.click import Click, Method
+from domain.click import Click
 from domain.errors import RecordRejected
 
 FORMAT = b"\x02"
@@ -36,28 +36,12 @@ class Packed(NamedTuple):
     raw: bytes
 
 
-class _Click(msgspec.Struct, frozen=True, tag="c", array_like=True):
-    id: bytes
-    link_id: int
-    node: int
-    ad_key: bytes
-    method: Method
-    params: dict[str, str]
-    referer_host: str
-    language: str
-    prefetch: str
-    visitor_key: bytes | None
-    visitor_period: int | None
-    fbclid_key: bytes | None
-    sealed: bytes | None
-
-
 class _Start(msgspec.Struct, frozen=True, tag="s", array_like=True):
-    id: bytes
+    id: UUID
     bot_id: int
     telegram_id: int
     at_ms: int
-    click_id: bytes | None
+    click_id: UUID | None
     link_id: int
     node: int
     ad_key: bytes
@@ -75,8 +59,8 @@ class _Books(msgspec.Struct, frozen=True, tag="b", array_like=True):
     spooled: int
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Click | _Start | _Books).decode
+_encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+_decode = msgspec.msgpack.Decoder(Click | _Start | _Books).decode
 
 
 def pack(click: Click) -> Packed:
@@ -168,32 +152,18 @@ def _pieces(raw: bytes) -> Iterable[tuple[bytes, bool]]:
         at = begin + length
 
 
-def _to_wire(record: Record) -> _Click | _Start | _Books:
+def _to_wire(record: Record) -> Click | _Start | _Books:
+    if isinstance(record, Click):
+        return record
     match record:
-        case Click():
-            return _Click(
-                record.id.bytes,
-                record.link_id,
-                record.node,
-                record.ad_key,
-                record.method,
-                record.params,  # type: ignore[arg-type]  # any Mapping is written as a map
-                record.referer_host,
-                record.language,
-                record.prefetch,
-                record.visitor_key,
-                record.visitor_period,
-                record.fbclid_key,
-                record.sealed,
-            )
         case Start():
             click = record.click
             return _Start(
-                record.id.bytes,
+                record.id,
                 record.owner.bot_id,
                 record.owner.telegram_id,
                 record.at_ms,
-                click.id.bytes if click else None,
+                click.id if click else None,
                 click.link_id if click else 0,
                 click.node if click else 0,
                 click.ad_key if click else b"",
@@ -202,27 +172,13 @@ def _to_wire(record: Record) -> _Click | _Start | _Books:
             return _Books(*(getattr(record, name) for name in _Books.__struct_fields__))
 
 
-def _from_wire(wire: _Click | _Start | _Books) -> Record:
+def _from_wire(wire: Click | _Start | _Books) -> Record:
     match wire:
-        case _Click():
-            return Click(
-                id=UUID(bytes=wire.id),
-                link_id=wire.link_id,
-                node=wire.node,
-                ad_key=wire.ad_key,
-                method=wire.method,
-                params=wire.params,
-                referer_host=wire.referer_host,
-                language=wire.language,
-                prefetch=wire.prefetch,
-                visitor_key=wire.visitor_key,
-                visitor_period=wire.visitor_period,
-                fbclid_key=wire.fbclid_key,
-                sealed=wire.sealed,
-            )
+        case Click():
+            return wire
         case _Start():
             return Start(
-                id=UUID(bytes=wire.id),
+                id=wire.id,
                 owner=Owner(bot_id=wire.bot_id, telegram_id=wire.telegram_id),
                 at_ms=wire.at_ms,
                 click=_ref(wire),
@@ -234,4 +190,4 @@ def _from_wire(wire: _Click | _Start | _Books) -> Record:
 def _ref(wire: _Start) -> ClickRef | None:
     if wire.click_id is None:
         return None
-    return ClickRef(id=UUID(bytes=wire.click_id), link_id=wire.link_id, node=wire.node, ad_key=wire.ad_key)
+    return ClickRef(id=wire.click_id, link_id=wire.link_id, node=wire.node, ad_key=wire.ad_key)

@@ -99,14 +99,24 @@ class Spool:
         """
         self._refuse()
         clicks: list[tuple[int, bytes]] = []
+        others: list[tuple[str, bytes]] = []
+        for fact, raw in records:
+            if isinstance(fact, Click):
+                clicks.append((fact.at_ms, raw))
+            else:
+                others.append((_key_of(fact), raw))
+        batches = [*_by_span(clicks)]
+        counted: dict[int, int] = {}
         self._unsure = None
-        with _as_broken(), self._transaction(WRITER_POLL, WRITER_TRIES):
-            for fact, raw in records:
-                if isinstance(fact, Click):
-                    clicks.append((fact.at_ms, raw))
-                else:
-                    self._cache.set(_key_of(fact), raw)
-            counted = self._keep(clicks)
+        with _as_broken():
+            if len(batches) == 1 and not others:
+                self._keep_alone(batches[0], counted)
+            else:
+                with self._transaction(WRITER_POLL, WRITER_TRIES):
+                    for key, raw in others:
+                        self._cache.set(key, raw)
+                    for batch in batches:
+                        self._insert(*self._entry(batch, counted))
         # Every minute of this boot is remembered: the ring may bring a click of an old one, whose count must grow.
         self._spooled.update(counted)
 
@@ -254,25 +264,43 @@ class Spool:
         try:
             held.close()
         except sqlite3.Error:
-            self._broken = True
-            self._cache.close()
+            self._give_up()
             raise
 
-    def _keep(self, clicks: list[tuple[int, bytes]]) -> dict[int, int]:
-        """Write clicks as batches of at most a second's span, each with the count it brings its minutes to."""
-        counted: dict[int, int] = {}
-        for batch in _by_span(clicks):
-            for at_ms, _ in batch:
-                minute = at_ms // MINUTE_MS
-                counted[minute] = counted.get(minute, self._spooled.get(minute, 0)) + 1
-            books = (self._count(at_ms // MINUTE_MS, counted) for at_ms in {batch[0][0], batch[-1][0]})
-            key = f"c{batch[-1][0]:012x}-{batch[0][0]:012x}-{self._writer}-{next(self._numbers):x}"
-            self._insert(key, encode_batch([*(raw for _, raw in batch), *books]))
-        return counted
+    def _give_up(self) -> None:
+        self._broken = True
+        self._cache.close()
+
+    def _keep_alone(self, batch: list[tuple[int, bytes]], counted: dict[int, int]) -> None:
+        """A commit that is one entry, as most are, is one statement: SQLite makes its transaction itself.
+
+        Each statement hands the interpreter to the busy loop and back, several times: BEGIN and COMMIT would be two
+        thirds of a commit's time.
+        """
+        key, value = self._entry(batch, counted)
+        for _ in range(WRITER_TRIES):
+            try:
+                self._insert(key, value)
+            except sqlite3.Error as error:
+                if not _locked_by_another(error):
+                    self._give_up()
+                    raise
+                self._pause.wait(WRITER_POLL)
+            else:
+                return
+        raise StoreUnavailable("the spool is locked by another process")
+
+    def _entry(self, batch: list[tuple[int, bytes]], counted: dict[int, int]) -> tuple[str, bytes]:
+        """Key and value of clicks of at most a second's span, with the counts that they bring their minutes to."""
+        for at_ms, _ in batch:
+            minute = at_ms // MINUTE_MS
+            counted[minute] = counted.get(minute, self._spooled.get(minute, 0)) + 1
+        books = (self._count(at_ms // MINUTE_MS, counted) for at_ms in {batch[0][0], batch[-1][0]})
+        key = f"c{batch[-1][0]:012x}-{batch[0][0]:012x}-{self._writer}-{next(self._numbers):x}"
+        return key, encode_batch([*(raw for _, raw in batch), *books])
 
     def _insert(self, key: str, value: bytes) -> None:
         """As `Cache.set` of a key that is not there yet, without asking first whether it is."""
-        # Each statement hands the interpreter to the busy loop and back: half of them is half of a commit's time.
         size, mode, filename, raw = self._cache.disk.store(value, read=False, key=key)
         columns = (None, None, size, mode, filename, raw)
         self._unsure = key
@@ -346,6 +374,11 @@ def _by_span(clicks: list[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]
         batch.append(click)
     if batch:
         yield batch
+
+
+def _locked_by_another(error: sqlite3.Error) -> bool:
+    # The low byte is the primary code: SQLITE_BUSY_SNAPSHOT and the like are the same to us.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @contextmanager

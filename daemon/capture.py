@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from daemon.client_ip import ClientIp
-from domain.click import Visit
+from domain.click import Ad, Visit
 from privacy.pseudonymise import MAX_FBCLID
 
 MAX_USER_AGENT = 1024
@@ -17,7 +17,7 @@ MAX_COOKIE = 600
 MAX_VALUE = 500
 MAX_NAME = 40
 MAX_PARAMS = 24
-COMMON_PART = 256
+COMMON_QUERY = 512
 AD_PARAMS = frozenset({"src", "sck", "xcod", "cid", "code"})
 _XFF = b"x-forwarded-for"
 _PREFETCH = frozenset({b"sec-purpose", b"purpose", b"x-moz", b"x-purpose", b"x-fb-http-engine"})
@@ -34,7 +34,7 @@ class Capture:
         # The first of a repeated header stands. Only proxies repeat one that we look at.
         headers = dict(reversed(scope["headers"]))
         get = headers.get
-        params, fbclid = parse_query(scope["query_string"])
+        params, ad, fbclid = parse_query(scope["query_string"])
         cookie = get(b"cookie")
         peer = scope["client"]
         cookies = _cookies(cookie) if cookie is not None and b"_fb" in cookie else {}
@@ -52,6 +52,7 @@ class Capture:
             language=_text(get(b"accept-language", b""))[:MAX_LANGUAGE],
             prefetch="" if _PREFETCH.isdisjoint(headers) else _prefetch(get)[:MAX_PREFETCH],
             params=params,
+            ad=ad,
         )
 
 
@@ -59,33 +60,37 @@ def _forwarded(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
     return [value for name, value in headers if name == _XFF]
 
 
-def parse_query(query: bytes) -> tuple[dict[str, str], str]:
-    """The ad's parameters in their order, and the fbclid. The first of a repeated name stands.
+def parse_query(query: bytes) -> tuple[Mapping[str, str], Ad, str]:
+    """The ad's parameters in their order, the ad they name, and the fbclid. The first of a repeated name stands.
 
     A second `?` before a parameter of ours separates like `&`: ad URLs are pasted with one into links that have one.
     """
-    params: dict[str, str] = {}
-    fbclid = ""
     text = query.decode("latin-1")
+    fbclid = ""
+    others = []
     for part in _parts(text) if "?" in text else text.split("&"):
         if part.startswith("fbclid="):
             fbclid = fbclid or _decoded(part[7:])[:MAX_FBCLID]
-            continue
-        name, value = _common_ad_param(part) if len(part) <= COMMON_PART else _ad_param(part)
-        if name and name not in params and len(params) < MAX_PARAMS:
-            params[name] = value
-    return params, fbclid
+        else:
+            others.append(part)
+    query_of_ad = "&".join(others)
+    params, ad = _common_ad(query_of_ad) if len(query_of_ad) <= COMMON_QUERY else _ad(query_of_ad)
+    return params, ad, fbclid
 
 
-def _ad_param(part: str) -> tuple[str, str]:
-    """Name and value of an ad's parameter; two empty texts when it is none."""
-    name, _, value = part.partition("=")
-    name = _decoded(name).lower()
-    return (name, _decoded(value)[:MAX_VALUE]) if _is_ad_param(name) else ("", "")
+def _ad(query: str) -> tuple[Mapping[str, str], Ad]:
+    """The ad's parameters, never changed afterwards, and the ad; of a query without its fbclid."""
+    params: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        name = _decoded(name).lower()
+        if _is_ad_param(name) and name not in params and len(params) < MAX_PARAMS:
+            params[name] = _decoded(value)[:MAX_VALUE]
+    return params, Ad.of(params)
 
 
-# Thousands of clicks share an ad's parameters. Bounded, and no text in it is long: strangers choose them.
-_common_ad_param = lru_cache(maxsize=4096)(_ad_param)
+# All clicks of an ad share the query that its advertiser wrote. Bounded, and no text in it is long: strangers choose them.
+_common_ad = lru_cache(maxsize=2048)(_ad)
 
 
 def _parts(query: str) -> list[str]:

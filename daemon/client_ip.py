@@ -11,6 +11,7 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 Network = IPv4Network | IPv6Network
 MAX_HOPS = 16
 MAX_TEXT = 64
+MOST_PROXIES = 1024
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
@@ -22,21 +23,30 @@ class ClientIp:
             (network.max_prefixlen // 8, int(network.netmask), int(network.network_address))
             for network in trusted
         ]
+        # Peers that were found to be proxies, as they come again with every click.
+        self._proxies: set[str] = set()
 
     def of(self, peer: str | None, forwarded: Sequence[bytes]) -> str | None:
         """The address in canonical form (IPv4-mapped IPv6 as IPv4), or None. `forwarded`: the headers in their order."""
+        if forwarded and (peer in self._proxies or self._is_proxy(peer or "")):
+            return self._walk(b",".join(forwarded).decode("latin-1"))
         address = parse_address(peer or "")
-        if address is None or not forwarded or not self._trusts(address):
-            return None if address is None else canonical(address)
-        return self._walk(b",".join(forwarded))
+        return None if address is None else canonical(address)
 
-    def _walk(self, chain: bytes) -> str | None:
-        hops = chain.rsplit(b",", MAX_HOPS)
+    def _is_proxy(self, peer: str) -> bool:
+        address = parse_address(peer)
+        trusted = address is not None and self._trusts(address)
+        if trusted and len(self._proxies) < MOST_PROXIES:
+            self._proxies.add(peer)
+        return trusted
+
+    def _walk(self, chain: str) -> str | None:
+        hops = chain.rsplit(",", MAX_HOPS)
         if len(hops) > MAX_HOPS:
             return None
         address = None
         for hop in reversed(hops):
-            address = parse_address(hop.decode("latin-1").strip())
+            address = parse_address(hop.strip())
             if address is None or not self._trusts(address):
                 break
         # Where every hop is a proxy of ours, the request began inside: the first of them is all there is to know.

@@ -101,13 +101,12 @@ class RedirectProtocol(CappedProtocol):
     def on_headers_complete(self) -> None:
         """Start the exchange, or let it wait for the one before it (pipelining)."""
         self._in_head = False
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
+        path, query = _split(self.url)
         scope = self.scope
         scope["method"] = self.parser.get_method().decode("ascii")
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
+        scope["path"] = unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii")
+        scope["raw_path"] = path
+        scope["query_string"] = query
         before = self.cycle
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         self.cycle = exchange = Exchange(self, keep_alive=keep_alive)  # type: ignore[assignment]
@@ -214,6 +213,15 @@ class Exchange:
         if not self.keep_alive:
             transport.close()
         self._protocol.on_response_complete()
+
+
+def _split(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request target."""
+    if target.startswith(b"/") and b"#" not in target:
+        path, _, query = target.partition(b"?")
+        return path, query
+    url = httptools.parse_url(target)  # in absolute form, as proxies are asked
+    return url.path, url.query or b""
 
 
 def _percent(found: re.Match[bytes]) -> bytes:

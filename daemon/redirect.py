@@ -9,7 +9,6 @@ from typing import Any
 from daemon.capture import Capture
 from daemon.catalog import CatalogCache
 from domain.books import ReceiptBook
-from domain.click import Ad
 from domain.clock import Clock
 from domain.ids import ClickIds
 from domain.links import Link
@@ -113,7 +112,7 @@ class Redirect:
         """The token of this visit. It is minted before any store is asked, so it exists whatever fails then."""
         visit = self._capture.visit(scope, self._clock.now_ms())
         click_id = self._ids.new(visit.at_ms)
-        key = ad_key(Ad.of(visit.params))
+        key = ad_key(visit.ad)
         token = self._minter.mint(click_id, link.id, key)
         try:
             click = self._pseudonymiser.click(

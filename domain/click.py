@@ -27,16 +27,18 @@ class Visit(Struct, frozen=True, kw_only=True):
     referer: str
     language: str
     prefetch: str
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    params: Mapping[str, str]
+    ad: "Ad"
 
     def __repr__(self) -> str:
         """Names nothing personal, so that a traceback or a log line cannot leak the visitor."""
         return f"Visit(at_ms={self.at_ms})"
 
 
-class Click(Struct, frozen=True, kw_only=True):
+class Click(Struct, frozen=True, kw_only=True, tag="c", array_like=True):
     """What is kept of a visit. The raw address, agent and Meta identifiers exist only inside `sealed`.
 
+    Its fields in their order are what `backends.codec` writes: new ones go to the end, with a default.
     `params` holds the ad's own parameters (utm_*, src, sck …) as they were sent, in their order.
     `visitor_key` is keyed by the period `visitor_period` (UTC days since the epoch) and means nothing outside it.
     """

@@ -3,11 +3,48 @@
 import os
 import secrets
 import uuid
+from collections.abc import Iterator
+from struct import Struct
+from typing import Any
 from uuid import UUID
 
-_TIME = 0xFFFF_FFFF_FFFF << 80
-_RANDOM = 0xFFF << 64 | 0x3FFF_FFFF_FFFF_FFFF
-_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+import msgspec
+
+_UUID7 = Struct(">IHHQ")
+_VERSION, _VERSION_REST = 0x7000, 0x0FFF
+_VARIANT, _VARIANT_REST = 0b10 << 62, 0x3FFF_FFFF_FFFF_FFFF
+# From its 16 bytes, as MessagePack has them: a sixth of the time that UUID(bytes=…) takes.
+_uuid = msgspec.msgpack.Decoder(UUID).decode
+_UUID_HEAD = b"\xc4\x10"
+
+
+class _Random:
+    """Pieces of one shape, cut from the operating system's random bytes: one system call serves 256 of them.
+
+    No piece is given out twice: not to two threads (`next` is atomic), and not to a child that was forked.
+    """
+
+    __slots__ = ("_pieces", "_shape")
+
+    def __init__(self, shape: str) -> None:
+        self._shape = Struct(shape)
+        self._pieces: Iterator[tuple[Any, ...]] = iter(())
+        os.register_at_fork(after_in_child=self._forget)
+
+    def take(self) -> tuple[Any, ...]:
+        """The next piece."""
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._pieces = self._shape.iter_unpack(os.urandom(256 * self._shape.size))
+            piece = next(self._pieces)
+        return piece
+
+    def _forget(self) -> None:
+        self._pieces = iter(())
+
+
+_ids = _Random(">HQ")
+_nonces = _Random("12s")
 
 
 class ClickIds:
@@ -17,8 +54,16 @@ class ClickIds:
 
     def new(self, at_ms: int) -> UUID:
         """A fresh id for a click at `at_ms` (UTC milliseconds since the epoch)."""
-        random = int.from_bytes(os.urandom(10), "big")
-        return UUID(int=(at_ms << 80 & _TIME) | _VERSION_AND_VARIANT | (random & _RANDOM))
+        high, low = _ids.take()
+        return _uuid(
+            _UUID_HEAD
+            + _UUID7.pack(
+                at_ms >> 16 & 0xFFFF_FFFF,
+                at_ms & 0xFFFF,
+                _VERSION | high & _VERSION_REST,
+                _VARIANT | low & _VARIANT_REST,
+            )
+        )
 
 
 def uuid7_ms(identifier: UUID) -> int:
@@ -48,7 +93,8 @@ def random_key() -> bytes:
 
 def random_nonce() -> bytes:
     """12 bytes from the operating system, the nonce of one AES-GCM message."""
-    return os.urandom(12)
+    nonce: bytes = _nonces.take()[0]
+    return nonce
 
 
 def random_text() -> str:

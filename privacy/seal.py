@@ -6,6 +6,7 @@ bytes 5-16   nonce
 the rest     ciphertext and tag; the click id is authenticated with it, so a blob cannot move to another click
 """
 
+from struct import Struct
 from uuid import UUID
 
 import msgspec
@@ -16,7 +17,7 @@ from domain.ids import random_nonce
 from privacy.keyring import Keyring
 
 _FORMAT = 1
-_HEAD = 5
+_HEAD = Struct(">BI")
 _NONCE = 12
 
 
@@ -52,15 +53,16 @@ class Sealer:
         if cipher is None:
             return None
         nonce = random_nonce()
-        head = bytes((_FORMAT,)) + period.to_bytes(4, "big")
+        head = _HEAD.pack(_FORMAT, period)
         return head + nonce + cipher.encrypt(nonce, _encode(original), head + click_id.bytes)
 
     def open(self, blob: bytes, click_id: UUID) -> Original | None:
         """The original, or None: its key is destroyed, or the blob is not this click's."""
-        if len(blob) < _HEAD + _NONCE or blob[0] != _FORMAT:
+        if len(blob) < _HEAD.size + _NONCE or blob[0] != _FORMAT:
             return None
-        head, nonce, body = blob[:_HEAD], blob[_HEAD : _HEAD + _NONCE], blob[_HEAD + _NONCE :]
-        cipher = self._cipher(int.from_bytes(head[1:], "big"))
+        nonce_at, body_at = _HEAD.size, _HEAD.size + _NONCE
+        head, nonce, body = blob[:nonce_at], blob[nonce_at:body_at], blob[body_at:]
+        cipher = self._cipher(_HEAD.unpack(head)[1])
         if cipher is None:
             return None
         try:

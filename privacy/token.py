@@ -15,9 +15,10 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 from uuid import UUID
+
+from msgspec import Struct
 
 from domain.attribution import ClickRef
 from domain.click import Ad
@@ -35,11 +36,14 @@ DAY_MS = 86_400_000
 CLOCK_SKEW_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class ClickToken:
+class ClickToken(Struct, frozen=True):
     """A minted token. Its repr hides it: whoever holds the text can redeem the click."""
 
-    text: str = field(repr=False)
+    text: str
+
+    def __repr__(self) -> str:
+        """Names nothing."""
+        return "ClickToken(…)"
 
 
 class Minter:

@@ -118,3 +118,41 @@ async def test_as_many_batches_are_in_flight_as_are_allowed() -> None:
     for end in (gate.ends[0], gate.ends[2]):
         end.set_result(None)
     await batcher.close()
+
+
+async def test_what_comes_during_a_write_gathers_until_it_ends_or_for_as_long_as_is_allowed() -> None:
+    gate = Gate()
+    batcher: Batcher[int, str] = Batcher(gate.write, in_flight=9, linger=0.02)
+    futures = []
+    for number in range(3):
+        futures.append(batcher.submit(number))
+        await settle_loop()
+    assert gate.batches == [[0]]
+    gate.ends[0].set_result(None)
+    await settle_loop()
+    assert gate.batches == [[0], [1, 2]]  # the write ended before the time was over
+    futures += [batcher.submit(3), batcher.submit(4)]
+    await settle_loop()
+    assert len(gate.batches) == 2
+    while len(gate.batches) < 3:
+        await asyncio.sleep(0.005)
+    assert gate.batches[2] == [3, 4]  # the time was over before the write ended
+    for end in gate.ends[1:]:
+        end.set_result(None)
+    await batcher.close()
+    assert all(future.done() for future in futures)
+
+
+async def test_a_batch_is_as_old_as_its_first_item() -> None:
+    ages = []
+
+    async def write(batch: Batch[int, str]) -> str:
+        ages.append(batch.age)
+        await asyncio.sleep(0.02)
+        return ""
+
+    batcher: Batcher[int, str] = Batcher(write)
+    batcher.submit(1)
+    await asyncio.sleep(0)
+    await batcher.submit(2)
+    assert ages[0] < 0.02 <= ages[1] + 0.002

@@ -21,7 +21,7 @@ from daemon.capture import (
     parse_query,
 )
 from daemon.client_ip import ClientIp
-from domain.click import Click, Visit
+from domain.click import Ad, Click, Visit
 from domain.ids import ClickIds
 from privacy.pseudonymise import MAX_FBCLID
 
@@ -58,11 +58,12 @@ def visit(query: bytes = b"", *headers: tuple[bytes, bytes], **scope: Any) -> Vi
     ],
 )
 def test_a_query_is_read_like_this(query: bytes, params: dict[str, str], fbclid: str) -> None:
-    assert parse_query(query) == (params, fbclid)
+    for _ in range(2):  # once read, once remembered
+        assert parse_query(query) == (params, Ad.of(params), fbclid)
 
 
 def test_parameters_that_are_no_ads_are_left_behind() -> None:
-    assert parse_query(b"ip=1.2.3.4&url=//evil&email=a@b.c&token=x") == ({}, "")
+    assert parse_query(b"ip=1.2.3.4&url=//evil&email=a@b.c&token=x") == ({}, Ad(), "")
 
 
 def test_every_field_is_cropped_to_its_stated_length() -> None:
@@ -94,7 +95,7 @@ def test_the_number_of_parameters_and_the_length_of_their_names_are_bounded() ->
 
 def test_a_click_with_every_field_at_its_length_in_ascii_fits_a_record() -> None:
     query = "&".join(f"utm_{i:02d}{'n' * (MAX_NAME - 6)}={'x' * 2 * MAX_VALUE}" for i in range(MAX_PARAMS))
-    params, _ = parse_query(query.encode())
+    params, _, _ = parse_query(query.encode())
     sealed = b"x" * (MAX_USER_AGENT + MAX_REFERER + 2 * MAX_COOKIE + 2 * MAX_FBCLID + 200)
     click = Click(id=ClickIds().new(1), link_id=1, node=0, ad_key=b"12345678", params=params, sealed=sealed)
     assert len(params) == MAX_PARAMS

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.codec import encode
-from domain.click import Visit
+from domain.click import Ad, Visit
 from domain.clock import ManualClock
 from domain.errors import ConfigError
 from privacy.keyring import PERIOD_MS, Keyring, Keys, PeriodKeys, current_period
@@ -239,7 +239,7 @@ def test_no_raw_address_agent_or_meta_id_is_in_the_bytes_of_a_click(
 ) -> None:
     visit = Visit(
         method="GET", at_ms=NOW, ip=ip, user_agent=agent, fbclid=fbclid, fbc_cookie="fb.1.1." + fbclid,
-        fbp_cookie=fbp, referer="https://example.com/" + page, language="pt-BR", prefetch="", params={"utm_source": "fb"},
+        fbp_cookie=fbp, referer="https://example.com/" + page, language="pt-BR", prefetch="", params={"utm_source": "fb"}, ad=Ad(source="fb"),
     )  # fmt: skip
     sealer = Sealer(shared_ring)
     click = Pseudonymiser(shared_ring, sealer).click(
