@@ -43,6 +43,8 @@ TRIM_CHUNK = 32
 TRIM_PAUSE = 0.004
 BATCH_SPAN_MS = 1000
 MEASURE_EVERY = 16
+WRITER_CHECKPOINT_PAGES = 4000
+LOG_BYTES = 4 * 1024 * 1024
 ASIDE = "aside"
 Fact = Click | Start | BookEntry
 
@@ -86,6 +88,8 @@ class Spool:
         self._lock = FolderLock(folder / WRITER_LOCK, "another writer") if boot else None
         try:
             self._cache = _open(folder, synced=synced)
+            if boot:
+                self._leave_checkpoints_to_the_worker()
         except StoreUnavailable:
             if self._lock is not None:
                 self._lock.release()
@@ -233,6 +237,15 @@ class Spool:
         """Remove an adopted spool that is empty."""
         self.close()
         rmtree(self.folder, ignore_errors=True)
+
+    def _leave_checkpoints_to_the_worker(self) -> None:
+        """A checkpoint takes milliseconds, in which no click is answered. The worker makes one when it trims.
+
+        Without a worker this writer makes them, but seldom; the log is cut to its common size afterwards.
+        """
+        with _as_unavailable():
+            self._cache.reset("sqlite_wal_autocheckpoint", WRITER_CHECKPOINT_PAGES, update=False)
+            self._cache.reset("sqlite_journal_size_limit", LOG_BYTES, update=False)
 
     def _refuse(self) -> None:
         if self._broken:

@@ -437,3 +437,18 @@ async def test_the_spools_of_other_writers_are_looked_into(tmp_path: Path) -> No
     assert await store.find(click.id) == MISSING
     assert not (tmp_path / "own").exists(), "looking makes no spool"
     await store.close()
+
+
+def test_the_worker_makes_the_checkpoints_and_not_the_writer_whom_redirects_wait_for(tmp_path: Path) -> None:
+    spool = make_spool(tmp_path / "s")
+    database, log = tmp_path / "s" / DATABASE, tmp_path / "s" / f"{DATABASE}-wal"
+    empty = database.stat().st_size
+    for _ in range(150):
+        put(spool, *(bare_click() for _ in range(200)))
+    assert log.stat().st_size > 1000 * 4096  # where SQLite makes one by itself
+    assert database.stat().st_size == empty
+    beside = spool_beside(tmp_path / "s")
+    beside.trim(list(beside.newest(200))[:1])
+    beside.close()
+    assert database.stat().st_size > empty
+    spool.close()
