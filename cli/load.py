@@ -24,10 +24,7 @@ LOADTESTS_MISSING = (
     "the load tests are part of the source, not of the installed package: run this in a checkout"
 )
 
-
-@load.callback()
-def _group() -> None:
-    """Without it, typer would make the one command the group itself."""
+MEMORY_SECONDS = 10  # of each run of the generator
 
 
 @load.command()
@@ -82,6 +79,56 @@ def ladder(
         print_tables(report)
     if plot is not None:
         save_plot(report, plot)
+    sys.exit(report.exit_code)
+
+
+@load.command()
+def memory(
+    clicks: Annotated[
+        int, typer.Option(help="Clicks to put on one daemon.", min=10_000, max=100_000_000)
+    ] = 1_000_000,
+    connections: Annotated[int, typer.Option(help="Connections at once.", min=1, max=1024)] = 64,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir", help="Where homes are made; default: the temporary folder.", exists=True, file_okay=False
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw what was seen into this PNG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Watch what memory a daemon and its worker take over many clicks, and what their spool leaves on the disk.
+
+    Exits 1 when memory grew, the spool did not shrink again, or a click was lost. Needs wrk and Valkey.
+    """
+    try:
+        from loadtests.machine import default_folder
+        from loadtests.memory import as_json as report_json
+        from loadtests.memory import print_table, save_memory_plot, watch_memory
+        from loadtests.plan import CannotRun, Plan, RungFailed, find_wrk
+        from loadtests.plot import need_matplotlib
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{LOADTESTS_MISSING} ({error})") from None
+    try:
+        if plot is not None:
+            need_matplotlib()
+        plan = Plan(
+            wrk=find_wrk(),
+            valkey=_valkey(),
+            folder=folder or default_folder(),
+            seconds=MEMORY_SECONDS,
+            connections=connections,
+        )
+        with _ended_by_sigterm():
+            report = watch_memory(plan, clicks, _progress())
+    except (CannotRun, RungFailed) as error:
+        raise ConfigError(str(error)) from None
+    if as_json:
+        print(json.dumps(report_json(report), indent=2, ensure_ascii=False))
+    else:
+        print_table(report)
+    if plot is not None:
+        save_memory_plot(report, plot)
     sys.exit(report.exit_code)
 
 
