@@ -93,7 +93,7 @@ class Redirect:
             return _UNKNOWN_SLUG
         if scope["method"] not in {"GET", "HEAD"}:
             return _BAD_METHOD
-        if len([1 for name, _ in scope["headers"] if name == b"host"]) != 1:
+        if [name for name, _ in scope["headers"]].count(b"host") != 1:
             return _BAD_REQUEST
         link = self._catalog.link(path[len(PREFIX) :])
         if link is not None:

@@ -29,7 +29,7 @@ SAMPLE_SECONDS = 1.0
 SETTLE_SECONDS = 1800.0
 ROWS = 10
 GROWTH = 0.10
-FLOOR = 8 * 1024 * 1024  # an empty file, and SQLite's log of at most 4 MiB
+FLOOR = 24 * 1024 * 1024  # an empty file, and SQLite's log of at most 20 MiB
 STALE_SECONDS = 6.0  # the daemon counts its spools every 5 s
 
 

@@ -31,6 +31,7 @@ VERSION = 1
 LENGTH = 62
 _BODY = 30
 _MAC = 16
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{62}")
 DAY_MS = 86_400_000
 CLOCK_SKEW_MS = 3_600_000
@@ -102,7 +103,7 @@ def looks_like_token(text: str) -> bool:
 
 
 def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw)[:LENGTH].decode("ascii")
+    return binascii.b2a_base64(raw, newline=False)[:LENGTH].translate(_URL_SAFE).decode("ascii")
 
 
 def _decode(text: str) -> bytes:

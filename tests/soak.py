@@ -36,6 +36,7 @@ REQUEST = (
     "accept-language: pt-BR\r\n\r\n"
 ).encode()
 LONGEST_FAULT = 8.0
+LOCK_SECONDS = 60.0
 PEOPLE = 3
 
 
@@ -91,12 +92,16 @@ class Soak:
             asyncio.create_task(work)
             for work in (self._break_things(every), self._sample(), self._start_people(load))
         ]
-        outcome = await loading
+        # Whatever ends before the load does has failed: better said now than after half an hour.
+        await asyncio.wait({loading, *beside}, return_when=asyncio.FIRST_COMPLETED)
+        if not loading.done():
+            loading.cancel()
         for task in beside:
             task.cancel()
         for result in await asyncio.gather(*beside, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
+        outcome = await loading
         await self._mend()
         await self._count(outcome, seconds)
         return self.verdict
@@ -152,8 +157,8 @@ class Soak:
     async def _locked(self) -> AsyncIterator[None]:
         """As a stuck backup would. In a thread: waiting for the lock must not hold up the visitors."""
         path = self._system.sql_url.partition(":///")[2]
-        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        await asyncio.to_thread(connection.execute, "BEGIN EXCLUSIVE")
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        await asyncio.to_thread(_lock, connection)
         yield
         await asyncio.to_thread(connection.execute, "ROLLBACK")
         connection.close()
@@ -234,6 +239,20 @@ async def _frozen(server: ValkeyServer | PostgresServer) -> AsyncIterator[None]:
     server.freeze()
     yield
     server.thaw()
+
+
+def _lock(connection: sqlite3.Connection) -> None:
+    """SQLite's own waiting would starve beside a worker that writes all the time."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.0005)
+        else:
+            return
 
 
 def _size(folder: Path) -> int:
