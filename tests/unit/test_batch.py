@@ -16,9 +16,11 @@ class Gate:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.ends: list[asyncio.Future[None]] = []
+        self.began = asyncio.Event()
 
     async def write(self, batch: Batch[int, str]) -> str:
         self.batches.append(list(batch.items))
+        self.began.set()
         self.ends.append(asyncio.get_running_loop().create_future())
         await self.ends[-1]
         return "late"
@@ -134,8 +136,8 @@ async def test_what_comes_during_a_write_gathers_until_it_ends_or_for_as_long_as
     futures += [batcher.submit(3), batcher.submit(4)]
     await settle_loop()
     assert len(gate.batches) == 2
-    while len(gate.batches) < 3:
-        await asyncio.sleep(0.005)
+    gate.began.clear()
+    await gate.began.wait()
     assert gate.batches[2] == [3, 4]  # the time was over before the write ended
     for end in gate.ends[1:]:
         end.set_result(None)
@@ -143,16 +145,17 @@ async def test_what_comes_during_a_write_gathers_until_it_ends_or_for_as_long_as
     assert all(future.done() for future in futures)
 
 
-async def test_a_batch_is_as_old_as_its_first_item() -> None:
+async def test_a_batch_is_as_old_as_its_first_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
     ages = []
 
     async def write(batch: Batch[int, str]) -> str:
         ages.append(batch.age)
-        await asyncio.sleep(0.02)
         return ""
 
     batcher: Batcher[int, str] = Batcher(write)
     batcher.submit(1)
-    await asyncio.sleep(0)
+    now = 3.0
     await batcher.submit(2)
-    assert ages[0] < 0.02 <= ages[1] + 0.002
+    assert ages == [2.0]
