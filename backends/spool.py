@@ -19,6 +19,7 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from threading import Event
+from typing import TypeVar
 from uuid import UUID
 from zlib import crc32
 
@@ -46,7 +47,9 @@ MEASURE_EVERY = 16
 WRITER_CHECKPOINT_PAGES = 4000
 LOG_BYTES = 20 * 1024 * 1024
 ASIDE = "aside"
+LOCKED = "the spool is locked by another process"
 Fact = Click | Start | BookEntry
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,32 +142,20 @@ class Spool:
 
     def find(self, click_id: UUID) -> Click | None:
         """The click, or None."""
-        with _as_unavailable():
-            for key in self._batches_of(uuid7_ms(click_id)):
-                for record in decode_entry(self._fetch(key)).records:
-                    if isinstance(record, Click) and record.id == click_id:
-                        return record
+        for key in self._read(lambda: self._batches_of(uuid7_ms(click_id))):
+            for record in self._entry_at(key).found.records:
+                if isinstance(record, Click) and record.id == click_id:
+                    return record
         return None
 
     def newest(self, limit: int) -> list[Entry]:
         """Entries, starts first, then receipts, then clicks from the newest on: as many as hold `limit` records."""
-        found = []
-        with _as_unavailable():
-            for key in self._keys():
-                entry = Entry.of(key, self._fetch(key))
-                found.append(entry)
-                limit -= len(entry.found.records) + len(entry.found.damaged)
-                if limit <= 0:
-                    break
-        return found
+        return self._read(lambda: self._newest(limit))
 
     def entries(self) -> Iterator[Entry]:
         """Everything, for whoever keeps the books."""
-        with _as_unavailable():
-            keys = list(self._keys())
-        for key in keys:
-            with _as_unavailable():
-                yield Entry.of(key, self._fetch(key))
+        for key in self._read(lambda: list(self._keys())):
+            yield self._entry_at(key)
 
     def trim(self, entries: Iterable[Entry]) -> None:
         """Remove entries that are in SQL; one that has changed since it was read stays.
@@ -213,13 +204,11 @@ class Spool:
 
     def __len__(self) -> int:
         """How many entries wait."""
-        with _as_unavailable():
-            return len(self._cache)
+        return self._read(lambda: len(self._cache))
 
     def volume(self) -> int:
         """Bytes on disk."""
-        with _as_unavailable():
-            return int(self._cache.volume())
+        return self._read(lambda: int(self._cache.volume()))
 
     def close(self) -> None:
         """Close the file and let go of the lock; what is in it stays."""
@@ -259,6 +248,18 @@ class Spool:
         if self._full:
             raise SpoolFull("the spools are at their quota")
 
+    def _read(self, call: Callable[[], T]) -> T:
+        """A reader waits too: for another process that opens a dead writer's log, or closes one as the last to leave."""
+        for _ in range(TRIM_TRIES):
+            try:
+                with _as_unavailable():
+                    return call()
+            except StoreUnavailable as error:
+                if not _locked_by_another(error.__cause__):
+                    raise
+            self._pause.wait(TRIM_POLL)
+        raise StoreUnavailable(LOCKED)
+
     @contextmanager
     def _transaction(self, poll: float, tries: int) -> Iterator[None]:
         for _ in range(tries):
@@ -271,7 +272,7 @@ class Spool:
                 yield
                 self._commit(held)
                 return
-        raise StoreUnavailable("the spool is locked by another process")
+        raise StoreUnavailable(LOCKED)
 
     def _commit(self, held: ExitStack) -> None:
         """Leave the transaction. diskcache does not roll back a COMMIT that failed: nothing is written here any more."""
@@ -302,7 +303,7 @@ class Spool:
                 self._pause.wait(WRITER_POLL)
             else:
                 return
-        raise StoreUnavailable("the spool is locked by another process")
+        raise StoreUnavailable(LOCKED)
 
     def _entry(self, batch: list[tuple[int, bytes]], counted: dict[int, int]) -> tuple[str, bytes]:
         """Key and value of clicks of at most a second's span, with the counts that they bring their minutes to."""
@@ -322,6 +323,19 @@ class Spool:
 
     def _count(self, minute: int, counted: dict[int, int]) -> bytes:
         return encode(BookEntry(node=self._node, boot=self._boot, minute=minute, spooled=counted[minute]))
+
+    def _newest(self, limit: int) -> list[Entry]:
+        found = []
+        for key in self._keys():
+            entry = Entry.of(key, self._fetch(key))
+            found.append(entry)
+            limit -= len(entry.found.records) + len(entry.found.damaged)
+            if limit <= 0:
+                break
+        return found
+
+    def _entry_at(self, key: str) -> Entry:
+        return Entry.of(key, self._read(lambda: self._fetch(key)))
 
     def _keys(self) -> Iterator[str]:
         return (key for key in self._cache.iterkeys(reverse=True) if key != FOREIGN)
@@ -390,7 +404,7 @@ def _by_span(clicks: list[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]
         yield batch
 
 
-def _locked_by_another(error: sqlite3.Error) -> bool:
+def _locked_by_another(error: BaseException | None) -> bool:
     # The low byte is the primary code: SQLITE_BUSY_SNAPSHOT and the like are the same to us.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 

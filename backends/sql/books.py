@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.spool import Spool
-from backends.sql.engine import errors_translated
+from backends.sql.engine import query
 from backends.sql.schema import accounting, clicks
 from domain.books import FIGURES, MINUTE_MS, BookEntry
 from domain.click import Click
@@ -67,11 +67,12 @@ async def read_books(engine: AsyncEngine, spools: Iterable[Spool], *, since_ms: 
     stretch = _Stretch(since_ms // MINUTE_MS, until_ms // MINUTE_MS)
     for spool in spools:
         stretch.read_spool(spool)
-    with errors_translated():
-        async with engine.connect() as connection:
-            await stretch.read_accounting(connection)
-            in_sql, direct, started, erased = await stretch.count_clicks(connection)
-            both = await stretch.count_settled(connection)
+
+    async def read(connection: AsyncConnection) -> tuple[tuple[int, int, int, int], int]:
+        await stretch.read_accounting(connection)
+        return await stretch.count_clicks(connection), await stretch.count_settled(connection)
+
+    (in_sql, direct, started, erased), both = await query(engine, read)
     return Books(
         **{name: sum(getattr(entry, name) for entry in stretch.entries.values()) for name in FIGURES},
         in_sql=in_sql,

@@ -1,18 +1,22 @@
 """Engines for SQLite and PostgreSQL, and the translation of their errors into ours."""
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
-from sqlalchemy import Insert, Table, event
+from sqlalchemy import Insert, Row, Select, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
 CONNECT_SECONDS = 2.0
+_under_way: set[asyncio.Task[Any]] = set()
 
 
 def make_engine(url: str, *, patience: float) -> AsyncEngine:
@@ -27,16 +31,58 @@ def make_engine(url: str, *, patience: float) -> AsyncEngine:
     raise ConfigError("TRILHA_SQL_URL must start with sqlite+aiosqlite:// or postgresql+asyncpg://")
 
 
-@asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction. Leaves with StoreUnavailable (not asked, or COMMIT unknown) or RecordRejected (the data)."""
-    with errors_translated():
-        async with engine.begin() as connection:
-            yield connection
+async def transaction(engine: AsyncEngine, work: Work[T]) -> T:
+    """What `work` returns, after COMMIT. Raises StoreUnavailable (not asked, or COMMIT unknown) or RecordRejected (data).
+
+    Who is cancelled while waiting for it stops waiting; the transaction itself goes on to its end.
+    """
+
+    async def whole() -> T:
+        with _errors_translated():
+            async with engine.begin() as connection:
+                return await work(connection)
+
+    return await _to_its_end(whole())
+
+
+async def query(engine: AsyncEngine, work: Work[T]) -> T:
+    """What `work` reads. Raises and ends as `transaction` does."""
+
+    async def whole() -> T:
+        with _errors_translated():
+            async with engine.connect() as connection:
+                return await work(connection)
+
+    return await _to_its_end(whole())
+
+
+async def one_row(engine: AsyncEngine, wanted: Select[Any]) -> Row[Any] | None:
+    """The one row there is at most. Raises and ends as `transaction` does."""
+
+    async def read(connection: AsyncConnection) -> Row[Any] | None:
+        found: Row[Any] | None = (await connection.execute(wanted)).one_or_none()
+        return found
+
+    return await query(engine, read)
+
+
+async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
+    # A statement that is cancelled leaves its connection to the driver, which drops it with its transaction open: on
+    # SQLite the lock is then held for as long as the process lives. How long a call takes is bounded by `patience`.
+    task = asyncio.ensure_future(call)
+    _under_way.add(task)
+    task.add_done_callback(_ended)
+    return await asyncio.shield(task)
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled():
+        task.exception()  # seen: its caller may be gone
 
 
 @contextmanager
-def errors_translated() -> Iterator[None]:
+def _errors_translated() -> Iterator[None]:
     """Driver errors as ours, without the statement's parameters: they may be personal."""
     try:
         yield

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Insert, Row, case, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.codec import Packed, pack
-from backends.sql.engine import errors_translated, insert_if_absent, transaction, upsert
+from backends.sql.engine import insert_if_absent, one_row, transaction, upsert
 from backends.sql.schema import accounting, ads, catalog, clicks, links, outbox, starts
 from domain.attribution import Owner, Start, StartKind
 from domain.books import FIGURES, BookEntry
@@ -64,8 +64,8 @@ class SqlLedger:
     async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
         """Returns after the COMMIT that holds all of them."""
         ordered = sorted((click for click, _ in batch), key=lambda click: click.id)
-        async with transaction(self._engine) as connection:
-            await self._write(connection, [_click_values(click) for click in ordered], ordered)
+        rows = [_click_values(click) for click in ordered]
+        await transaction(self._engine, lambda connection: self._write(connection, rows, ordered))
         self._learn_ads(ordered)
         return _RECEIPT
 
@@ -84,34 +84,31 @@ class SqlLedger:
         )
         values: dict[str, Any] = dict.fromkeys(_ERASED_FACT, null())
         values["erased_at"] = func.coalesce(clicks.c.erased_at, tombstone.excluded.erased_at)
-        async with transaction(self._engine) as connection:
-            await connection.execute(tombstone.on_conflict_do_update(index_elements=["id"], set_=values))
+        erase = tombstone.on_conflict_do_update(index_elements=["id"], set_=values)
+        await transaction(self._engine, lambda connection: connection.execute(erase))
 
     async def probe(self) -> None:
         """A real write, of a row that everyone has."""
-        async with transaction(self._engine) as connection:
-            await connection.execute(catalog.update().values(version=catalog.c.version))
+        touch = catalog.update().values(version=catalog.c.version)
+        await transaction(self._engine, lambda connection: connection.execute(touch))
 
     async def row(self, click_id: UUID) -> LedgerRow | None:
         """Both facts as they stand, or None when neither is known. Raises StoreUnavailable."""
-        with errors_translated():
-            async with self._engine.connect() as connection:
-                found = (
-                    await connection.execute(select(clicks).where(clicks.c.id == click_id))
-                ).one_or_none()
+        wanted = select(clicks).where(clicks.c.id == click_id)
+        found = await one_row(self._engine, wanted)
         return None if found is None else ledger_row(found)
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None:
         """Write the start (and the click, if the caller brings it); the row says who owns it. None: a direct start."""
-        async with transaction(self._engine) as connection:
-            return await self._start(connection, start, click)
+        return await transaction(self._engine, lambda connection: self._start(connection, start, click))
 
     async def settle(
         self, batch: Sequence[Click], begun: Sequence[Start], books: Sequence[BookEntry]
     ) -> None:
         """Spooled facts, all in one transaction. Repeating it, in part or in another order, changes nothing (I12)."""
-        ordered = sorted(batch, key=lambda click: click.id)
-        async with transaction(self._engine) as connection:
+
+        async def write(connection: AsyncConnection) -> None:
+            ordered = sorted(batch, key=lambda click: click.id)
             if ordered:
                 await self._write(
                     connection, [_click_values(c) | {"spooled": True} for c in ordered], ordered
@@ -120,6 +117,8 @@ class SqlLedger:
                 await self._start(connection, start, None)
             if books:
                 await connection.execute(self._put_books, [_book_values(entry) for entry in books])
+
+        await transaction(self._engine, write)
         self._learn_ads(batch)
 
     async def _write(

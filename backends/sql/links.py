@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backends.sql.engine import errors_translated, insert_if_absent, transaction
+from backends.sql.engine import insert_if_absent, one_row, query, transaction
 from backends.sql.schema import ads, bots, catalog, links, pixels
 from domain.click import Ad
 from domain.clock import Clock
@@ -33,33 +33,20 @@ class SqlCatalog:
 
     async def version(self) -> int:
         """Grows with every change."""
-        with errors_translated():
-            async with self._engine.connect() as connection:
-                return await _version(connection)
+        return await query(self._engine, _version)
 
     async def load(self) -> Catalog:
         """All links and bots."""
-        with errors_translated():
-            async with self._engine.connect() as connection:
-                version = await _version(connection)
-                by_id = {
-                    row.id: Bot(id=row.id, username=row.username) for row in await _all(connection, bots)
-                }
-                found = tuple(_link(row, by_id) for row in await _all(connection, links))
-        return Catalog(version=version, links=found, bots=tuple(by_id.values()))
+        return await query(self._engine, _catalog)
 
     async def link(self, slug: str) -> Link:
         """One link, or ConfigError."""
-        with errors_translated():
-            async with self._engine.connect() as connection:
-                return await _one_link(connection, slug)
+        return await query(self._engine, lambda connection: _one_link(connection, slug))
 
     async def ad(self, link_id: int, ad_key: bytes) -> Ad | None:
         """What a token's ad key stands for, if a click of that ad was ever settled."""
-        with errors_translated():
-            async with self._engine.connect() as connection:
-                wanted = select(ads).where(ads.c.link_id == link_id, ads.c.ad_key == ad_key)
-                row = (await connection.execute(wanted)).one_or_none()
+        wanted = select(ads).where(ads.c.link_id == link_id, ads.c.ad_key == ad_key)
+        row = await one_row(self._engine, wanted)
         if row is None:
             return None
         return Ad(
@@ -69,11 +56,14 @@ class SqlCatalog:
     async def add_bot(self, username: str) -> Bot:
         """Register a bot; the one that is there, if it is."""
         name = valid_username(username)
-        async with transaction(self._engine) as connection:
+
+        async def add(connection: AsyncConnection) -> Bot:
             await _bump(connection)
             values = {"username": name, "username_key": name.lower(), "created_at": self._clock.now_ms()}
             await connection.execute(insert_if_absent(self._engine, bots), values)
             return await _bot(connection, name)
+
+        return await transaction(self._engine, add)
 
     async def add_link(
         self,
@@ -86,7 +76,8 @@ class SqlCatalog:
     ) -> Link:
         """A new link to a registered bot. ConfigError when the slug is taken or the bot unknown."""
         valid_slug(slug)
-        async with transaction(self._engine) as connection:
+
+        async def add(connection: AsyncConnection) -> Link:
             await _bump(connection)
             if (await connection.execute(select(links.c.id).where(links.c.slug == slug))).first():
                 raise ConfigError(f"the slug {slug!r} is taken")
@@ -97,6 +88,8 @@ class SqlCatalog:
             values |= {"id": number + 1, "slug": slug, "name": (name or slug)[:NAME_LENGTH]}
             await connection.execute(links.insert(), values | {"created_at": self._clock.now_ms()})
             return await _one_link(connection, slug)
+
+        return await transaction(self._engine, add)
 
     async def edit_link(
         self,
@@ -109,7 +102,8 @@ class SqlCatalog:
         paused: bool | None = None,
     ) -> Link:
         """Change what is given; `fallback_url=""` and `pixel=""` clear. ConfigError when there is no such link."""
-        async with transaction(self._engine) as connection:
+
+        async def edit(connection: AsyncConnection) -> Link:
             await _bump(connection)
             values = await self._values(connection, bot=bot, fallback_url=fallback_url, pixel=pixel)
             values |= {} if name is None else {"name": name[:NAME_LENGTH]}
@@ -117,6 +111,8 @@ class SqlCatalog:
             if values:
                 await connection.execute(links.update().where(links.c.slug == slug).values(values))
             return await _one_link(connection, slug)
+
+        return await transaction(self._engine, edit)
 
     async def _values(
         self, connection: AsyncConnection, *, bot: str | None, fallback_url: str | None, pixel: str | None
@@ -143,6 +139,13 @@ async def _bump(connection: AsyncConnection) -> None:
 
 async def _version(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(catalog.c.version))).scalar_one())
+
+
+async def _catalog(connection: AsyncConnection) -> Catalog:
+    version = await _version(connection)
+    by_id = {row.id: Bot(id=row.id, username=row.username) for row in await _all(connection, bots)}
+    found = tuple(_link(row, by_id) for row in await _all(connection, links))
+    return Catalog(version=version, links=found, bots=tuple(by_id.values()))
 
 
 async def _all(connection: AsyncConnection, table: Any) -> list[Any]:

@@ -7,27 +7,27 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backends.sql.engine import errors_translated
+from backends.sql.engine import query, transaction
 
 FOLDER = Path(__file__).with_name("migrations")
 
 
 async def migrate(engine: AsyncEngine) -> tuple[str | None, str]:
     """Bring the schema to the newest version; the version before and after. Raises StoreUnavailable."""
-    with errors_translated():
-        async with engine.begin() as connection:
-            before = await connection.run_sync(_current)
-            await connection.run_sync(_upgrade)
-    return before, newest()
+
+    async def upgrade(connection: AsyncConnection) -> str | None:
+        before = await connection.run_sync(_current)
+        await connection.run_sync(_upgrade)
+        return before
+
+    return await transaction(engine, upgrade), newest()
 
 
 async def current(engine: AsyncEngine) -> str | None:
     """The version the schema has, None for an empty database. Raises StoreUnavailable."""
-    with errors_translated():
-        async with engine.connect() as connection:
-            return await connection.run_sync(_current)
+    return await query(engine, lambda connection: connection.run_sync(_current))
 
 
 def newest() -> str:

@@ -272,6 +272,27 @@ async def test_a_receipt_comes_after_commit(database: Database) -> None:
     await other.dispose()
 
 
+async def test_who_stops_waiting_at_any_moment_of_a_put_leaves_no_transaction_open(
+    database: Database,
+) -> None:
+    """A redirect's deadline must not keep the lock that the worker settles under; and the put itself is done."""
+    batches = [[pack(full_click()) for _ in range(20)] for _ in range(60)]
+    late = 0
+    for number, batch in enumerate(batches):
+        try:
+            async with asyncio.timeout(number * 0.000_1):
+                await database.ledger.put_batch(batch)
+        except TimeoutError:
+            late += 1
+    assert late > 0, "no put was late: nothing was tested"
+    other = make_engine(database.engine.url.render_as_string(hide_password=False), patience=PATIENT)
+    await SqlLedger(other).probe()
+    await other.dispose()
+    await database.ledger.probe()
+    for batch in batches:
+        assert await database.ledger.find(batch[0].click.id) == Found(batch[0].click)
+
+
 async def test_a_click_that_is_erased_before_it_arrives_is_never_won_nor_filled(database: Database) -> None:
     """I5: the tombstone does not wait for the click."""
     click = full_click()

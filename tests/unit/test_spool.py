@@ -54,6 +54,18 @@ def spooled(spool: Spool) -> dict[int, int]:
     return counts
 
 
+class Releasing:
+    """In the place of a spool's pause: the first one lets the file go."""
+
+    def __init__(self, holder: sqlite3.Connection) -> None:
+        self._holder = holder
+        self.pauses = 0
+
+    def wait(self, _seconds: float) -> None:
+        self.pauses += 1
+        self._holder.close()
+
+
 def at_minute(minute: int) -> Click:
     return bare_click(id=new_id(minute * MINUTE_MS + 5))
 
@@ -452,3 +464,21 @@ def test_the_worker_makes_the_checkpoints_and_not_the_writer_whom_redirects_wait
     beside.close()
     assert database.stat().st_size > empty
     spool.close()
+
+
+def test_a_reader_waits_for_whoever_mends_the_log_of_a_dead_writer(tmp_path: Path) -> None:
+    """SQLite turns every reader away meanwhile: as when two processes open a spool whose writer was killed."""
+    click = bare_click()
+    spool = make_spool(tmp_path)
+    put(spool, click)
+    spool.close()
+    beside = spool_beside(tmp_path)
+    beside._cache.close()  # its connection: the next use opens another one
+    holder = sqlite3.connect(tmp_path / DATABASE)
+    holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+    holder.execute("UPDATE Cache SET tag = NULL")
+    holder.commit()
+    pause = beside._pause = Releasing(holder)  # type: ignore[assignment]
+    assert spooled_clicks(beside) == [click]
+    assert pause.pauses == 1
+    beside.close()
