@@ -68,7 +68,7 @@ async def one_row(engine: AsyncEngine, wanted: Select[Any]) -> Row[Any] | None:
 
 async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
     # A statement that is cancelled leaves its connection to the driver, which drops it with its transaction open: on
-    # SQLite the lock is then held for as long as the process lives. How long a call takes is bounded by `patience`.
+    # SQLite the lock is then held for as long as the process lives. Each of its waits is bounded by the engine's patience.
     task = asyncio.ensure_future(call)
     _under_way.add(task)
     task.add_done_callback(_ended)

@@ -14,7 +14,7 @@ from sqlalchemy import Table, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.codec import pack
-from backends.sql.engine import make_engine
+from backends.sql.engine import _under_way, make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
@@ -288,7 +288,7 @@ async def test_who_stops_waiting_at_any_moment_of_a_put_leaves_no_transaction_op
     other = make_engine(database.engine.url.render_as_string(hide_password=False), patience=PATIENT)
     await SqlLedger(other).probe()
     await other.dispose()
-    await database.ledger.probe()
+    await asyncio.gather(*_under_way)
     for batch in batches:
         assert await database.ledger.find(batch[0].click.id) == Found(batch[0].click)
 
