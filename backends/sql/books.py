@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.spool import Spool
-from backends.sql.engine import query
+from backends.sql.engine import snapshot
 from backends.sql.schema import accounting, clicks
 from domain.books import FIGURES, MINUTE_MS, BookEntry
 from domain.click import Click
@@ -62,7 +62,7 @@ class Books:
 async def read_books(engine: AsyncEngine, spools: Iterable[Spool], *, since_ms: int, until_ms: int) -> Books:
     """The books of clicks from `since_ms` to before `until_ms`, both rounded down to the minute. StoreUnavailable.
 
-    Spools are read before SQL: a record that is settled in between is then seen in both, and counted once.
+    Spools are read before SQL, and SQL at one moment: a record that is settled in between is seen in both, and counted once.
     """
     stretch = _Stretch(since_ms // MINUTE_MS, until_ms // MINUTE_MS)
     for spool in spools:
@@ -72,7 +72,7 @@ async def read_books(engine: AsyncEngine, spools: Iterable[Spool], *, since_ms: 
         await stretch.read_accounting(connection)
         return await stretch.count_clicks(connection), await stretch.count_settled(connection)
 
-    (in_sql, direct, started, erased), both = await query(engine, read)
+    (in_sql, direct, started, erased), both = await snapshot(engine, read)
     return Books(
         **{name: sum(getattr(entry, name) for entry in stretch.entries.values()) for name in FIGURES},
         in_sql=in_sql,

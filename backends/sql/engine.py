@@ -56,6 +56,20 @@ async def query(engine: AsyncEngine, work: Work[T]) -> T:
     return await _to_its_end(whole())
 
 
+async def snapshot(engine: AsyncEngine, work: Work[T]) -> T:
+    """As `query`, where all statements of `work` see the same moment."""
+
+    async def read(connection: AsyncConnection) -> T:
+        if engine.dialect.name == "postgresql":
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+        else:
+            # The driver begins a transaction only before it writes: each SELECT would see a moment of its own.
+            await connection.exec_driver_sql("BEGIN")
+        return await work(connection)
+
+    return await query(engine, read)
+
+
 async def one_row(engine: AsyncEngine, wanted: Select[Any]) -> Row[Any] | None:
     """The one row there is at most. Raises and ends as `transaction` does."""
 
