@@ -1,4 +1,4 @@
-"""Bytes of clicks, starts and books: the only serialisation boundary. MessagePack, tagged and versioned; never pickle.
+"""Bytes of clicks, tombstones, starts and books: the only serialisation boundary. MessagePack, tagged and versioned; never pickle.
 
 The first byte is the format (now 2); the record follows as an array whose first item is its kind. Fields are only ever
 appended, with defaults, and unknown ones at the end are ignored, so that daemons of neighbouring versions read each
@@ -19,13 +19,13 @@ import msgspec
 
 from domain.attribution import ClickRef, Owner, Start
 from domain.books import BookEntry
-from domain.click import Click
+from domain.click import Click, Tombstone
 from domain.errors import RecordRejected
 
 FORMAT = b"\x02"
 BATCH_FORMAT = b"\x81"
 MAX_RECORD = 32_000
-Record = Click | Start | BookEntry
+Record = Click | Tombstone | Start | BookEntry
 _FRAME = Struct(">II")
 
 
@@ -47,6 +47,10 @@ class _Start(msgspec.Struct, frozen=True, tag="s", array_like=True):
     ad_key: bytes
 
 
+class _Tombstone(msgspec.Struct, frozen=True, tag="t", array_like=True):
+    click_id: UUID
+
+
 class _Books(msgspec.Struct, frozen=True, tag="b", array_like=True):
     node: int
     boot: str
@@ -60,7 +64,7 @@ class _Books(msgspec.Struct, frozen=True, tag="b", array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
-_decode = msgspec.msgpack.Decoder(Click | _Start | _Books).decode
+_decode = msgspec.msgpack.Decoder(Click | _Tombstone | _Start | _Books).decode
 
 
 def pack(click: Click) -> Packed:
@@ -152,10 +156,12 @@ def _pieces(raw: bytes) -> Iterable[tuple[bytes, bool]]:
         at = begin + length
 
 
-def _to_wire(record: Record) -> Click | _Start | _Books:
+def _to_wire(record: Record) -> Click | _Tombstone | _Start | _Books:
     if isinstance(record, Click):
         return record
     match record:
+        case Tombstone():
+            return _Tombstone(record.click_id)
         case Start():
             click = record.click
             return _Start(
@@ -172,10 +178,12 @@ def _to_wire(record: Record) -> Click | _Start | _Books:
             return _Books(*(getattr(record, name) for name in _Books.__struct_fields__))
 
 
-def _from_wire(wire: Click | _Start | _Books) -> Record:
+def _from_wire(wire: Click | _Tombstone | _Start | _Books) -> Record:
     match wire:
         case Click():
             return wire
+        case _Tombstone():
+            return Tombstone(wire.click_id)
         case _Start():
             return Start(
                 id=wire.id,

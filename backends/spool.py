@@ -25,12 +25,12 @@ from zlib import crc32
 
 from diskcache import Cache, Timeout
 
-from backends.codec import Unpacked, decode_entry, encode, encode_batch
+from backends.codec import Record, Unpacked, decode_entry, encode, encode_batch
 from backends.folders import FolderLock, private_folder
 from backends.raw_disk import FOREIGN, RawDisk
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
-from domain.click import Click
+from domain.click import Click, Tombstone
 from domain.errors import SpoolFull, StoreBroken, StoreUnavailable
 from domain.ids import random_uuid, uuid7_ms
 
@@ -183,13 +183,13 @@ class Spool:
             ).write_bytes(piece)
 
     def remove(self, click_id: UUID) -> None:
-        """Take one click out of its batch: it is discarded, and will not be settled from here."""
+        """Put a tombstone in the click's place: what is settled from here is that it is erased. Books keep counting it."""
         with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
             for key in self._batches_of(uuid7_ms(click_id)):
                 entry = Entry.of(key, self._fetch(key))
                 records = entry.found.records
-                kept = [r for r in records if not (isinstance(r, Click) and r.id == click_id)]
-                if len(kept) < len(records):
+                kept = [Tombstone(click_id) if _is_click(r, click_id) else r for r in records]
+                if kept != records:
                     # The batch is written anew, of what can be read of it: the rest must not go with it.
                     for piece in entry.found.damaged:
                         self.set_aside(entry, piece)
@@ -390,6 +390,10 @@ def _key_of(fact: Start | BookEntry) -> str:
     if isinstance(fact, Start):
         return "s" + fact.id.hex
     return f"r{fact.minute:010d}-{fact.boot}"
+
+
+def _is_click(record: Record, click_id: UUID) -> bool:
+    return isinstance(record, Click) and record.id == click_id
 
 
 def _by_span(clicks: list[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 from backends.codec import Record, encode
 from backends.spool import Entry, Spool
 from domain.attribution import Start
 from domain.books import BookEntry
-from domain.click import Click
+from domain.click import Click, Tombstone
 from domain.clock import Clock
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 from domain.ports import Ledger
@@ -46,6 +47,7 @@ class _Facts:
     """Records, sorted out."""
 
     clicks: list[Click] = field(default_factory=list)
+    erased: list[UUID] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     books: list[BookEntry] = field(default_factory=list)
 
@@ -56,6 +58,8 @@ class _Facts:
             match record:
                 case Click():
                     facts.clicks.append(record)
+                case Tombstone():
+                    facts.erased.append(record.click_id)
                 case Start():
                     facts.starts.append(record)
                 case BookEntry():
@@ -150,7 +154,7 @@ class Settler:
     async def _into_sql(self, records: Sequence[Record]) -> None:
         facts = _Facts.of(records)
         began = self._clock.monotonic()
-        await self._ledger.settle(facts.clicks, facts.starts, facts.books)
+        await self._ledger.settle(facts.clicks, facts.starts, facts.books, facts.erased)
         self._size.took(len(records), self._clock.monotonic() - began)
 
     async def _one_by_one(self, spool: Spool, entries: Sequence[Entry]) -> None:

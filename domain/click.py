@@ -68,6 +68,12 @@ class Click(Struct, frozen=True, kw_only=True, tag="c", array_like=True):
         return Ad.of(self.params)
 
 
+class Tombstone(NamedTuple):
+    """Lies where a click lay that was erased before it was settled: it is settled instead, and the click stays counted."""
+
+    click_id: UUID
+
+
 class Ad(NamedTuple):
     """The five names Meta's macros fill in; a link's dictionary maps their digest (the ad key) back to them."""
 

@@ -35,13 +35,18 @@ class Ledger(Protocol):
     """The one authority on who owns a click. Raises StoreUnavailable; a retry after that gives the same answer.
 
     `record_start` writes the start, and with it the click when the caller has found it elsewhere; the row it returns
-    says who owns the click. It returns None for a direct start. `settle` writes many facts in one transaction.
+    says who owns the click. It returns None for a direct start. `settle` writes many facts in one transaction; `erased` are the
+    clicks in whose place a spool holds a tombstone.
     """
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None: ...
     async def row(self, click_id: UUID) -> LedgerRow | None: ...
     async def settle(
-        self, clicks: Sequence[Click], starts: Sequence[Start], books: Sequence[BookEntry]
+        self,
+        clicks: Sequence[Click],
+        starts: Sequence[Start],
+        books: Sequence[BookEntry],
+        erased: Sequence[UUID] = (),
     ) -> None: ...
 
 

@@ -11,7 +11,7 @@ from backends.spool import Spool
 from backends.sql.engine import snapshot
 from backends.sql.schema import accounting, clicks
 from domain.books import FIGURES, MINUTE_MS, BookEntry
-from domain.click import Click
+from domain.click import Click, Tombstone
 from domain.ids import first_uuid7
 
 _CHUNK = 500
@@ -97,10 +97,11 @@ class _Stretch:
     def read_spool(self, spool: Spool) -> None:
         for entry in spool.entries():
             for record in entry.found.records:
-                if isinstance(record, Click) and self._first <= record.id < self._end:
-                    self.waiting.add(record.id)
-                elif isinstance(record, BookEntry) and self._since <= record.minute < self._until:
-                    self._add(record)
+                match record:
+                    case Click(id=click_id) | Tombstone(click_id) if self._first <= click_id < self._end:
+                        self.waiting.add(click_id)
+                    case BookEntry() if self._since <= record.minute < self._until:
+                        self._add(record)
 
     async def read_accounting(self, connection: AsyncConnection) -> None:
         minute = accounting.c.minute

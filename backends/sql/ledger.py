@@ -79,13 +79,8 @@ class SqlLedger:
 
     async def discard(self, click_id: UUID) -> None:
         """Erase the click's data and leave a tombstone, so that no copy that comes later brings it back (I5)."""
-        tombstone = upsert(self._engine, clicks).values(
-            id=click_id, link_id=0, node=0, ad_key=b"", erased_at=func.current_timestamp()
-        )
-        values: dict[str, Any] = dict.fromkeys(_ERASED_FACT, null())
-        values["erased_at"] = func.coalesce(clicks.c.erased_at, tombstone.excluded.erased_at)
-        erase = tombstone.on_conflict_do_update(index_elements=["id"], set_=values)
-        await transaction(self._engine, lambda connection: connection.execute(erase))
+        bury = self._bury(click_id, spooled=False)
+        await transaction(self._engine, lambda connection: connection.execute(bury))
 
     async def probe(self) -> None:
         """A real write, of a row that everyone has."""
@@ -103,7 +98,11 @@ class SqlLedger:
         return await transaction(self._engine, lambda connection: self._start(connection, start, click))
 
     async def settle(
-        self, batch: Sequence[Click], begun: Sequence[Start], books: Sequence[BookEntry]
+        self,
+        batch: Sequence[Click],
+        begun: Sequence[Start],
+        books: Sequence[BookEntry],
+        erased: Sequence[UUID] = (),
     ) -> None:
         """Spooled facts, all in one transaction. Repeating it, in part or in another order, changes nothing (I12)."""
 
@@ -113,6 +112,8 @@ class SqlLedger:
                 await self._write(
                     connection, [_click_values(c) | {"spooled": True} for c in ordered], ordered
                 )
+            for click_id in sorted(erased):
+                await connection.execute(self._bury(click_id, spooled=True))
             for start in sorted(begun, key=lambda s: (s.click is None, s.click and s.click.id, s.at_ms)):
                 await self._start(connection, start, None)
             if books:
@@ -127,6 +128,16 @@ class SqlLedger:
         await connection.execute(self._put_facts, rows)
         await self._remember_ads(connection, batch)
         await self._complete(connection, [click.id for click in batch])
+
+    def _bury(self, click_id: UUID, *, spooled: bool) -> Any:
+        tombstone = upsert(self._engine, clicks).values(
+            id=click_id, link_id=0, node=0, ad_key=b"", erased_at=func.current_timestamp(), spooled=spooled
+        )
+        new = tombstone.excluded
+        values: dict[str, Any] = dict.fromkeys(_ERASED_FACT, null())
+        values["erased_at"] = func.coalesce(clicks.c.erased_at, new.erased_at)
+        values["spooled"] = clicks.c.spooled | new.spooled
+        return tombstone.on_conflict_do_update(index_elements=["id"], set_=values)
 
     async def _start(
         self, connection: AsyncConnection, start: Start, click: Click | None

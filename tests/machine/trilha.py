@@ -28,7 +28,7 @@ from bot.associate import Associate, StartRequest
 from daemon.settle import Settler
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry, ReceiptBook
-from domain.click import Click
+from domain.click import Click, Tombstone
 from domain.clock import ManualClock
 from domain.errors import InvalidToken, StoreUnavailable
 from domain.ids import ClickIds
@@ -79,9 +79,13 @@ class Wrapped:
         return await self._do(self.store.record_start(start, click))
 
     async def settle(
-        self, batch: Sequence[Click], begun: Sequence[Start], books: Sequence[BookEntry]
+        self,
+        batch: Sequence[Click],
+        begun: Sequence[Start],
+        books: Sequence[BookEntry],
+        erased: Sequence[UUID] = (),
     ) -> None:
-        await self._do(self.store.settle(batch, begun, books))
+        await self._do(self.store.settle(batch, begun, books, erased))
 
     async def put_start(self, start: Start) -> None:
         await self._do(self.store.put_start(start))
@@ -210,7 +214,7 @@ class Trilha:
         self._boot()
 
     async def erase(self, ticket: Ticket) -> bool:
-        if ticket.token not in self._seen_tokens():
+        if not ticket.put:
             return False
         try:
             await self._chain.discard(self._built[ticket.token].id)
@@ -363,6 +367,7 @@ class Trilha:
                     [r for r in doubled if isinstance(r, Click)],
                     [r for r in doubled if isinstance(r, Start)],
                     [r for r in doubled if isinstance(r, BookEntry)],
+                    [r.click_id for r in doubled if isinstance(r, Tombstone)],
                 )
             except StoreUnavailable:
                 return
@@ -380,11 +385,6 @@ class Trilha:
     def _is_old(self, ticket: Ticket) -> bool:
         age = self._clock.now_ms() - self._built[ticket.token].at_ms
         return not -3_600_000 <= age <= WINDOW_DAYS * 86_400_000
-
-    def _seen_tokens(self) -> set[str]:
-        return {
-            token for token, click in self._built.items() if (found := self._seen.get(click.id)) and found[0]
-        }
 
     async def _rows(self) -> dict[UUID, LedgerRow]:
         """What the ledger says of every click, in one question."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -34,13 +35,17 @@ class Flaky:
         self.poison: set[object] = set()
 
     async def settle(
-        self, batch: Sequence[Click], begun: Sequence[Start], books: Sequence[BookEntry]
+        self,
+        batch: Sequence[Click],
+        begun: Sequence[Start],
+        books: Sequence[BookEntry],
+        erased: Sequence[UUID] = (),
     ) -> None:
         if self.down:
             raise StoreUnavailable("down")
         if any(record.id in self.poison for record in (*batch, *begun)):
             raise RecordRejected("poison")
-        await self._ledger.settle(batch, begun, books)
+        await self._ledger.settle(batch, begun, books, erased)
         if self.lose_answer:
             raise StoreUnavailable("the answer to COMMIT was lost")
 

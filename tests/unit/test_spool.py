@@ -18,7 +18,7 @@ from backends.folders import FolderLock, private_folder
 from backends.spool import ASIDE, DATABASE, MEASURE_EVERY, Entry, Fact, Spool, spools_under
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
-from domain.click import Click
+from domain.click import Click, Tombstone
 from domain.errors import ConfigError, RecordRejected, SpoolFull, StoreUnavailable
 from domain.outcomes import MISSING, Found
 from tests.making import (
@@ -212,6 +212,8 @@ def test_a_discarded_click_leaves_its_batch_and_its_neighbours_stay(tmp_path: Pa
     put(spool, *batch)
     spool.remove(batch[1].id)
     assert [spool.find(click.id) for click in batch] == [batch[0], None, batch[2]]
+    [records] = [entry.found.records for entry in spool.entries()]
+    assert records[:3] == [batch[0], Tombstone(batch[1].id), batch[2]]
     spool.close()
 
 
