@@ -91,9 +91,13 @@ class Scores(NamedTuple):
 
 
 class Enrichment(NamedTuple):
-    """All of it, for one click."""
+    """All of it, for one click.
+
+    `repeats`: clicks of the same visitor on the same link in the same minute, itself included; 0 when not counted.
+    """
 
     geo: Geo = Geo()
     agent: Agent = Agent()
     traffic: Traffic = Traffic()
     scores: Scores = Scores()
+    repeats: int = 0

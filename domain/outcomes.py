@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from domain.attribution import Owner
 from domain.click import Click
+from domain.enrichment import Enrichment
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ NOTHING_PROMISED = Receipt(durability=Durability.TOKEN_ONLY, visible=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
-    """The two facts of one click as the ledger holds them. Either may still be absent."""
+    """The two facts of one click as the ledger holds them, and what was added. Each may still be absent."""
 
     click: Click | None
     owner: Owner | None
@@ -68,3 +69,4 @@ class LedgerRow:
     link_id: int
     ad_key: bytes
     spooled: bool
+    enrichment: Enrichment | None = None

@@ -1,14 +1,18 @@
 """What the rest of the product asks of a store. Nobody inherits; mypy proves the fit where things are built."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
+from domain.enrichment import Enrichment
 from domain.links import Catalog
 from domain.outcomes import LedgerRow, Lookup, Receipt
+
+NOTHING_ADDED: Mapping[UUID, Enrichment] = MappingProxyType({})
 
 
 class ClickStore(Protocol):
@@ -36,7 +40,7 @@ class Ledger(Protocol):
 
     `record_start` writes the start, and with it the click when the caller has found it elsewhere; the row it returns
     says who owns the click. It returns None for a direct start. `settle` writes many facts in one transaction; `erased` are the
-    clicks in whose place a spool holds a tombstone.
+    clicks in whose place a spool holds a tombstone, `enrichments` what is added to some of the clicks, by their ids.
     """
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None: ...
@@ -47,6 +51,7 @@ class Ledger(Protocol):
         starts: Sequence[Start],
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
+        enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
     ) -> None: ...
 
 

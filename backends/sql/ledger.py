@@ -6,7 +6,7 @@ the row writes the conversion into the outbox in the same transaction, so that i
 over starts ends one transaction, which is settled again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.codec import Packed, pack
 from backends.sql.engine import insert_if_absent, one_row, transaction, upsert
+from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichment_values
 from backends.sql.schema import accounting, ads, catalog, clicks, links, outbox, starts
 from domain.attribution import Owner, Start, StartKind
 from domain.books import FIGURES, BookEntry
 from domain.click import Click
+from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.ids import named_uuid
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, LedgerRow, Lookup, Receipt
+from domain.ports import NOTHING_ADDED
 
 START_EVENT = "ViewContent"
 _CLICK_FACT = (
@@ -37,8 +40,17 @@ _CLICK_FACT = (
     "sealed",
 )
 _START_FACT = ("owner_bot_id", "owner_telegram_id", "started_at")
-_ERASED_FACT = ("params", "referer_host", "language", "visitor_key", "visitor_period", "fbclid_key", "sealed")
-_ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*_CLICK_FACT, *_START_FACT))
+_ERASED_FACT = (
+    "params",
+    "referer_host",
+    "language",
+    "visitor_key",
+    "visitor_period",
+    "fbclid_key",
+    "sealed",
+    *ENRICHMENT_COLUMNS,
+)
+_ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*_CLICK_FACT, *_START_FACT, *ENRICHMENT_COLUMNS))
 _RECEIPT = Receipt(durability=Durability.SYNCED, visible=False)
 _AD_MEMORY = 50_000
 
@@ -103,15 +115,15 @@ class SqlLedger:
         begun: Sequence[Start],
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
+        enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
     ) -> None:
         """Spooled facts, all in one transaction. Repeating it, in part or in another order, changes nothing (I12)."""
 
         async def write(connection: AsyncConnection) -> None:
             ordered = sorted(batch, key=lambda click: click.id)
             if ordered:
-                await self._write(
-                    connection, [_click_values(c) | {"spooled": True} for c in ordered], ordered
-                )
+                rows = [_settled_values(click, enrichments.get(click.id)) for click in ordered]
+                await self._write(connection, rows, ordered)
             for click_id in sorted(erased):
                 await connection.execute(self._bury(click_id, spooled=True))
             for start in sorted(begun, key=lambda s: (s.click is None, s.click and s.click.id, s.at_ms)):
@@ -219,11 +231,13 @@ def _set_once(statement: Any) -> Any:
     new = statement.excluded
     no_click = clicks.c.clicked_at.is_(None) & clicks.c.erased_at.is_(None)
     no_owner = clicks.c.owner_telegram_id.is_(None) & clicks.c.erased_at.is_(None)
+    not_enriched = clicks.c.traffic_class.is_(None) & clicks.c.erased_at.is_(None)
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={
             **{name: case((no_click, new[name]), else_=clicks.c[name]) for name in _CLICK_FACT},
             **{name: case((no_owner, new[name]), else_=clicks.c[name]) for name in _START_FACT},
+            **{name: case((not_enriched, new[name]), else_=clicks.c[name]) for name in ENRICHMENT_COLUMNS},
             "spooled": clicks.c.spooled | new.spooled,
         },
     )
@@ -251,6 +265,14 @@ def _click_values(click: Click) -> dict[str, Any]:
         "sealed": click.sealed,
         "spooled": False,
     }
+
+
+def _settled_values(click: Click, enrichment: Enrichment | None) -> dict[str, Any]:
+    values = _click_values(click)
+    values["spooled"] = True
+    if enrichment is not None:
+        values |= enrichment_values(enrichment)
+    return values
 
 
 def _owner_values(start: Start) -> dict[str, Any]:
@@ -283,16 +305,18 @@ def ledger_row(row: Row[Any]) -> LedgerRow:
     """A row of `clicks` as the ledger speaks of it."""
     has_owner = row.owner_telegram_id is not None
     return LedgerRow(
-        click=_click(row) if row.clicked_at is not None and row.erased_at is None else None,
+        click=click_of(row) if row.clicked_at is not None and row.erased_at is None else None,
         owner=Owner(bot_id=row.owner_bot_id, telegram_id=row.owner_telegram_id) if has_owner else None,
         started_at_ms=row.started_at,
         link_id=row.link_id,
         ad_key=row.ad_key,
         spooled=row.spooled,
+        enrichment=enrichment_of(row),
     )
 
 
-def _click(row: Row[Any]) -> Click:
+def click_of(row: Row[Any]) -> Click:
+    """The click of a row of `clicks` that has one."""
     return Click(
         id=row.id,
         link_id=row.link_id,

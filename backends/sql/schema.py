@@ -111,9 +111,50 @@ clicks = Table(
     Column("spooled", Boolean, nullable=False, server_default=false()),
     # A tombstone: neither fact is ever set again (I5).
     Column("erased_at", UtcMillis),
+    # Derived when it is settled, and again by whoever scores; traffic_class is NULL until then.
+    Column("country", String(2)),
+    Column("region", String(80)),
+    Column("city", String(120)),
+    Column("asn", BigInteger),
+    Column("geo_source", String(60)),
+    Column("device", String(8)),
+    Column("os", String(40)),
+    Column("os_version", String(40)),
+    Column("browser", String(40)),
+    Column("browser_version", String(40)),
+    Column("app", String(40)),
+    Column("automation", String(8)),
+    Column("robot", String(40)),
+    Column("traffic_class", String(10)),
+    Column("tentative", Boolean),
+    Column("evidence", JSON),
+    # Clicks of the same visitor on the same link in the same minute, as the worker had seen by then.
+    Column("repeats", Integer),
+    Column("bot_score", Integer),
+    Column("fraud_score", Integer),
+    Column("reasons", JSON),
+    Column("baseline_bot", Integer),
+    Column("baseline_fraud", Integer),
+    # When its start was counted into the scores.
+    Column("scored_at", UtcMillis),
     Index("ix_clicks_owner", "owner_bot_id", "owner_telegram_id"),
     Index("ix_clicks_fbclid_key", "fbclid_key"),
 )
+# Small: only clicks with an owner are in the first, only those that wait for the worker in the second.
+_owned = clicks.c.owner_telegram_id.is_not(None)
+unscored = (
+    clicks.c.clicked_at.is_not(None)
+    & clicks.c.erased_at.is_(None)
+    & (clicks.c.traffic_class.is_(None) | (_owned & clicks.c.scored_at.is_(None)))
+)
+Index(
+    "ix_clicks_owned_visitor",
+    clicks.c.visitor_key,
+    clicks.c.started_at,
+    sqlite_where=_owned,
+    postgresql_where=_owned,
+)
+Index("ix_clicks_unscored", clicks.c.id, sqlite_where=unscored, postgresql_where=unscored)
 
 ads = Table(
     "ads",
@@ -137,6 +178,7 @@ starts = Table(
     Column("kind", String(16), nullable=False),
     Column("click_id", Uuid),
     Index("ix_starts_person", "bot_id", "telegram_id", "started_at"),
+    Index("ix_starts_click_id", "click_id"),
 )
 
 outbox = Table(

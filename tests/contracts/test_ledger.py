@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.codec import pack
 from backends.sql.engine import _under_way, make_engine
+from backends.sql.enrichment import ENRICHMENT_COLUMNS
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
@@ -23,6 +24,7 @@ from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Ad, Click
 from domain.clock import ManualClock
+from domain.enrichment import Agent, Enrichment, Geo, Reason, Score, Scores, Traffic
 from domain.outcomes import MISSING, Found
 from privacy.token import ad_key
 from tests.making import NOW, PATIENT, bare_click, full_click, ref, start_of
@@ -181,6 +183,51 @@ async def test_an_erased_start_does_not_take_the_click_that_comes_late(database:
     await database.ledger.settle([click], [], [])
     assert await database.ledger.find(click.id) == MISSING
     assert await database.outbox_of(click) == []
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_settled_tombstone_erases_the_click_and_keeps_it_counted(
+    database: Database, before: bool
+) -> None:
+    """I8: the books find the spooled record, whether its click was there already or comes afterwards."""
+    click = full_click(link_id=1)
+    if before:
+        await database.ledger.put(click)
+    await database.ledger.settle([], [], [], [click.id])
+    await database.ledger.settle([click], [], [])
+    assert await database.ledger.find(click.id) == MISSING
+    [row] = await database.rows(clicks)
+    assert (row["spooled"], row["sealed"]) == (True, None)
+    assert row["erased_at"] is not None
+
+
+ADDED = Enrichment(
+    geo=Geo("BR", "SP", "São Paulo", 28573, "dbip-city 2026-06"),
+    agent=Agent("phone", "Android", "14", "Chrome", "126", "Instagram"),
+    traffic=Traffic("in_app", ("agent:instagram",)),
+    scores=Scores(Score(10, (Reason("velocity", 10, "31 clicks in a minute"),)), Score(), 20, 30),
+    repeats=31,
+)
+
+
+async def test_what_is_added_to_a_click_is_read_as_it_was_written_and_stays(database: Database) -> None:
+    """Set once, also on a click that SQL had taken directly; a later settling without it takes nothing away."""
+    click = full_click(link_id=1)
+    await database.ledger.put(click)
+    for added in ({click.id: ADDED}, {}, {click.id: Enrichment(repeats=1)}):
+        await database.ledger.settle([click], [], [], (), added)
+    row = await database.ledger.row(click.id)
+    assert row is not None
+    assert row.enrichment == ADDED
+
+
+async def test_erasing_a_click_takes_away_what_was_added_to_it_for_good(database: Database) -> None:
+    click = full_click(link_id=1)
+    await database.ledger.settle([click], [], [], (), {click.id: ADDED})
+    await database.ledger.discard(click.id)
+    await database.ledger.settle([click], [], [], (), {click.id: ADDED})
+    [row] = await database.rows(clicks)
+    assert {row[name] for name in ENRICHMENT_COLUMNS} == {None}
 
 
 async def test_settling_again_reordered_or_overlapping_changes_nothing(database: Database) -> None:

@@ -213,7 +213,7 @@ def test_a_discarded_click_leaves_its_batch_and_its_neighbours_stay(tmp_path: Pa
     spool.remove(batch[1].id)
     assert [spool.find(click.id) for click in batch] == [batch[0], None, batch[2]]
     [records] = [entry.found.records for entry in spool.entries()]
-    assert len(records) == 3
+    assert len([record for record in records if not isinstance(record, BookEntry)]) == 3
     for expected in (batch[0], Tombstone(batch[1].id), batch[2]):
         assert expected in records
     spool.close()
