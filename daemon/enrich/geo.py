@@ -11,7 +11,6 @@ What no file can do to the process that reads it, and why:
   reader that there was goes on.
 """
 
-import contextlib
 import mmap
 import os
 import shutil
@@ -25,16 +24,15 @@ from daemon.enrich.addresses import public_number
 from daemon.enrich.mmdb import SEPARATOR, Damaged, Metadata, Tree, Values
 from daemon.enrich.places import Place, Schema, read_place, schema_of
 from domain.enrichment import Geo
-from runtime.logs import get_logger
 
 State = Literal["in use", "kept", "damaged", "unreadable"]
+SUFFIX = ".mmdb"
 LARGEST = 2 * 1024**3
 SOURCE_LENGTH = 60
 KEPT_PLACES = 100_000  # some 40 MB at most; a million addresses of the world fall into fewer
 TRIED = 4096
 SPECIMENS = 64
 NOWHERE = Geo()
-_log = get_logger("trilha.geo")
 
 
 class Description(NamedTuple):
@@ -119,6 +117,11 @@ class Database:
             raise Damaged("its build date is none") from None
 
 
+def open_database(path: Path, scratch: Path | None = None) -> Database:
+    """Take a file over. Damaged when it cannot be used, OSError when it cannot be read or there is no room."""
+    return Database(_private_copy(path, scratch), path.stem)
+
+
 class _Entry(NamedTuple):
     """A path, the file that was last seen there, and what is used of it."""
 
@@ -159,51 +162,51 @@ class GeoIp:
         country, region, city, _ = where or (None, None, None, None)
         return Geo(country, region, city, asn, source or asn_source)
 
-    def refresh(self) -> None:
-        """Take over what is new or changed, drop what is gone. For a background thread, one at a time; look-ups go on meanwhile."""
-        entries = {}
+    def refresh(self) -> list[Description]:
+        """Take over what is new or changed, drop what is gone. What became different, for a log.
+
+        For a background thread, one at a time; look-ups go on meanwhile.
+        """
+        before, entries = self._entries, {}
         for path in self._found():
-            entries[path] = self._entry(path, self._entries.get(path))
+            entries[path] = self._entry(path, before.get(path))
         self._entries = entries
         self._databases = tuple(entry.database for entry in entries.values() if entry.database)
+        return [_describe(path, entry) for path, entry in entries.items() if entry != before.get(path)]
 
     def describe(self) -> list[Description]:
         """Every file that is known of, in the order in which they are asked."""
         return [_describe(path, entry) for path, entry in self._entries.items()]
 
     def _found(self) -> Iterator[Path]:
+        """The files there are. A file that was named is listed even when it is not there, a folder is not."""
         for path in self._paths:
             try:
                 if path.is_dir():
-                    yield from sorted(path.glob("*.mmdb"))
-                elif path.exists():
+                    yield from sorted(file for file in path.iterdir() if file.suffix == SUFFIX)
+                elif path.suffix == SUFFIX or path.exists():
                     yield path
-            except OSError as error:
-                _log.warning("a folder of GeoIP databases cannot be read", error=type(error).__name__)
+            except OSError:
+                yield path
 
     def _entry(self, path: Path, before: _Entry | None) -> _Entry:
+        signature: tuple[int, ...] = ()
         try:
             signature = _signature(path.stat())
             if before and before.signature == signature:
                 return before
-            database = Database(_private_copy(path, self._scratch), path.stem)
-        except (OSError, Damaged) as error:
-            return _failed(path, before, error)
-        _log.info("a GeoIP database is in use", file=path.name, source=database.source)
-        return _Entry(signature, database, "in use")
+            return _Entry(signature, open_database(path, self._scratch), "in use")
+        except FileNotFoundError:
+            return _Entry((), None, "unreadable", "there is no such file")
+        except Damaged as error:  # not tried again until it changes
+            return _failed(signature, before, "damaged", str(error))
+        except OSError as error:
+            return _failed((), before, "unreadable", error.strerror or type(error).__name__)
 
 
-def _failed(path: Path, before: _Entry | None, error: OSError | Damaged) -> _Entry:
-    """What there was goes on being used. The same file is not tried again; one that could not be read is."""
-    state: State = "damaged" if isinstance(error, Damaged) else "unreadable"
-    problem = str(error) if isinstance(error, Damaged) else error.strerror or type(error).__name__
+def _failed(signature: tuple[int, ...], before: _Entry | None, state: State, problem: str) -> _Entry:
+    """What there was goes on being used."""
     old = before.database if before else None
-    if not before or before.problem != problem:
-        _log.warning("a GeoIP database cannot be used", file=path.name, reason=problem, kept=old is not None)
-    signature: tuple[int, ...] = ()
-    if isinstance(error, Damaged):
-        with contextlib.suppress(OSError):
-            signature = _signature(path.stat())
     return _Entry(signature, old, "kept" if old else state, problem)
 
 
