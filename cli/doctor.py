@@ -153,7 +153,7 @@ async def _geoip(given: Settings) -> Finding:
         return Finding("geoip", "warning", NONE_YET)
     troubles = [f"{item.path.name}: {trouble(item)}" for item in found if trouble(item)]
     if troubles:
-        return Finding("geoip", "warning", "; ".join(troubles))
+        return Finding("geoip", "warning", f"{'; '.join(troubles)}. See docs/how-to/geoip.md")
     return Finding("geoip", "ok", ", ".join(sorted({item.name for item in found})))
 
 

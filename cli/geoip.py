@@ -106,7 +106,7 @@ def trouble(item: Description) -> str:
     if item.failures:
         return f"damaged: {item.failures} look-ups failed. Fetch it again: trilha geoip fetch"
     days = age_days(item)
-    return f"{days} days old: places and networks have moved" if days > OLD_DAYS else ""
+    return f"{days} days old" if days > OLD_DAYS else ""
 
 
 def age_days(item: Description) -> int:

@@ -7,7 +7,7 @@ What no file can do to the process that reads it, and why:
 - A file that is overwritten or cut off in place cannot either. That would end a process that has it mapped with a
   SIGBUS, whatever the reader, and `cp new.mmdb old.mmdb` does it. So what is mapped is a copy of ours without a name,
   which is gone when its last reader is. Mapped pages are the kernel's to take back.
-- A new file that is damaged is not taken over: it is tried out on addresses spread over its whole tree first, and the
+- A new file that is damaged is not taken over: records from all over its tree are read first, and the
   reader that there was goes on.
 """
 
@@ -78,37 +78,26 @@ class Database:
 
     def _place(self, address: int, bits: int) -> Place | None:
         at = self._tree.find(address, bits)
-        if at is None:
-            return None
-        place = self._places.get(at)
-        if place is None:
-            place = read_place(self._values, self._base + at)
-            if len(self._places) >= KEPT_PLACES:
-                self._places = {}
-            self._places[at] = place
+        return None if at is None else self._places.get(at) or self._read(at)
+
+    def _read(self, at: int) -> Place:
+        place = read_place(self._values, self._base + at)
+        if len(self._places) >= KEPT_PLACES:
+            self._places = {}
+        self._places[at] = place
         return place
 
     def _try_out(self) -> Schema:
-        """Look addresses up all over the tree. Raises Damaged when one fails, or when nothing known is in it."""
+        """Read records from all over it. Raises Damaged when one fails, or when nothing known is in them."""
         schemas: list[Schema] = []
-        for address, bits in self._spread():
-            at = self._tree.find(address, bits)
-            if at is None:
-                continue
-            self._place(address, bits)
+        for at in self._tree.samples(TRIED):
+            self._read(at)
             if len(schemas) < SPECIMENS:
                 schemas.append(schema_of(self._values.fields(self._base + at)))
         known = [schema for schema in schemas if schema != "unknown"]
         if not known:
             raise Damaged("no place and no network is in it")
         return max(known, key=known.count)
-
-    def _spread(self) -> Iterator[tuple[int, int]]:
-        """Addresses all over IPv4, and over what is given out of IPv6 (2000::/3)."""
-        for step in range(TRIED):
-            yield step * 0x9E37_79B1 & 0xFFFF_FFFF, 32
-            if self.meta.version == 6:
-                yield 1 << 125 | step << 113 | step * 0x9E37_79B1 << 70, 128
 
     def _month(self) -> str:
         try:

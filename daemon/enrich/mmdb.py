@@ -10,7 +10,7 @@ The format: https://maxmind.github.io/MaxMind-DB/ (version 2.0).
 """
 
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 Buffer: TypeAlias = bytes | mmap.mmap
@@ -22,6 +22,7 @@ MOST_FIELDS = 128  # the largest maps there are have some 40
 MOST_ITEMS = 1024  # of one value that is skipped
 LONGEST_TEXT = 4096
 JUMP = 16
+_SPREAD = 0x9E37_79B1  # Knuth's multiplier: neighbours get bits that differ
 
 _POINTER, _TEXT, _BYTES, _UINT16, _UINT32, _MAP, _INT32, _UINT64, _UINT128, _ARRAY, _BOOLEAN = (
     1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 14,
@@ -229,6 +230,27 @@ class Tree:
             start = node * width
             node = children(int.from_bytes(data[start : start + width], "big"), address >> shift & 1)
         return self._record(node)
+
+    def samples(self, most: int) -> Iterator[int]:
+        """Offsets of records from all over the tree, some `most` of each version of IP. Raises Damaged."""
+        for jump, depth in ((self._jump4, 32 - JUMP), (self._jump6, 128 - JUMP)):
+            used = list(dict.fromkeys(node for node in jump if node != self._meta.nodes))
+            for turns, node in enumerate(used[:: len(used) // most + 1]):
+                found = self._record(self._descend(node, turns * _SPREAD, depth))
+                if found is not None:
+                    yield found
+
+    def _descend(self, node: int, turns: int, depth: int) -> int:
+        """Down to a record, left and right by the bits of `turns`, and away from where there is nothing."""
+        for step in range(depth):
+            if node >= self._meta.nodes:
+                return node
+            side = turns >> step % 32 & 1
+            below = self._child(node, side)
+            node = self._child(node, 1 - side) if below == self._meta.nodes else below
+        if node < self._meta.nodes:
+            raise Damaged("its tree is deeper than an address")
+        return node
 
     def _record(self, node: int) -> int | None:
         if node == self._meta.nodes:
