@@ -19,7 +19,9 @@ from backends.sql.engine import make_engine
 from backends.sql.migrate import current, newest
 from backends.sql.schema import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
+from cli.geoip import NONE_YET, trouble
 from daemon.api_keys import ApiKeys
+from daemon.enrich.geo import GeoIp
 from domain.errors import TrilhaError
 from privacy.keyring import Keyring
 from runtime.settings import Settings
@@ -145,7 +147,17 @@ async def _links(given: Settings) -> Finding:
     return Finding("links", "ok", f"{live} live of {len(found.links)}, {len(found.bots)} bots")
 
 
-_CHECKS: tuple[Check, ...] = (_program, _key_ring, _api_keys, _sql, _redis, _spool, _links)
+async def _geoip(given: Settings) -> Finding:
+    found = (await asyncio.to_thread(GeoIp, given.geoip)).describe()
+    if not found:
+        return Finding("geoip", "warning", NONE_YET)
+    troubles = [f"{item.path.name}: {trouble(item)}" for item in found if trouble(item)]
+    if troubles:
+        return Finding("geoip", "warning", f"{'; '.join(troubles)}. See docs/how-to/geoip.md")
+    return Finding("geoip", "ok", ", ".join(sorted({item.name for item in found})))
+
+
+_CHECKS: tuple[Check, ...] = (_program, _key_ring, _api_keys, _sql, _redis, _spool, _links, _geoip)
 
 
 def _print(findings: list[Finding]) -> None:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, keys, links, load, processes, up
+from cli import clicks, doctor, geoip, keys, links, load, processes, up
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
 EXIT_FAILED = 1
@@ -14,7 +14,7 @@ EXIT_STORE = 3
 app = typer.Typer(
     name="trilha",
     help="Click tracking for ads that lead into Telegram bots. Loses nothing when its stores fail, and can prove it.",
-    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 a store cannot be reached.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 a store or the registry cannot be reached.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -30,6 +30,7 @@ app.add_typer(links.links, name="link")
 app.add_typer(links.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(load.load, name="load")
 
 

@@ -92,6 +92,12 @@ class Settings(BaseModel):
     public_url: str | None = Field(
         None, description="What ad URLs begin with, such as https://go.example.com; default: PUBLIC_BIND"
     )
+    geoip_paths: tuple[Path, ...] = Field(
+        (), description="GeoIP databases, comma-separated .mmdb files or folders; default: HOME_DIR/geoip"
+    )
+    npm_registry: str = Field(
+        "https://registry.npmjs.org", description="npm registry that `trilha geoip fetch` fetches from"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
     @field_validator("public_bind", "private_bind", mode="before")
@@ -113,6 +119,20 @@ class Settings(BaseModel):
             # Strict: 10.0.0.1/8 has host bits set and is more likely a slip than an intention.
             return tuple(ip_network(item, strict=True) if isinstance(item, str) else item for item in value)
         return value
+
+    @field_validator("geoip_paths", mode="before")
+    @classmethod
+    def _paths(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("npm_registry")
+    @classmethod
+    def _registry(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("write it as https://host")
+        return value.rstrip("/")
 
     @field_validator("timezone")
     @classmethod
@@ -149,6 +169,16 @@ class Settings(BaseModel):
     def api_keys(self) -> Path:
         """The API key file in force."""
         return self.api_key_file or self.home_dir / "secrets" / "api-keys"
+
+    @property
+    def geoip_folder(self) -> Path:
+        """Where fetched GeoIP databases are put."""
+        return self.home_dir / "geoip"
+
+    @property
+    def geoip(self) -> list[Path]:
+        """The GeoIP databases in force: files, and folders whose .mmdb files count. They need not exist yet."""
+        return list(self.geoip_paths) or [self.geoip_folder]
 
     @property
     def catalog_file(self) -> Path:

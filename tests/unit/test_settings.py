@@ -70,6 +70,8 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, content: str | N
         ("DEADLINE_MS", "0"),
         ("NODE", "65536"),
         ("SPOOL_QUOTA", "many"),
+        ("NPM_REGISTRY", "registry.example"),
+        ("NPM_REGISTRY", "file:///tmp"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_its_setting(name: str, value: str) -> None:
@@ -106,3 +108,13 @@ def test_networks_binds_and_sizes_are_read_as_they_are_written() -> None:
     )
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
     assert (str(settings.public_bind), settings.spool_quota, settings.redis_url) == ("[::1]:80", 2**29, None)
+
+
+def test_geoip_databases_are_those_that_are_named_else_those_in_the_home() -> None:
+    assert load_settings({}).geoip == [Path("var/geoip")]
+    named = load_settings({"TRILHA_GEOIP_PATHS": "/srv/city.mmdb, /usr/share/GeoIP,"})
+    assert named.geoip == [Path("/srv/city.mmdb"), Path("/usr/share/GeoIP")]
+    assert load_settings({"TRILHA_GEOIP_PATHS": ""}).geoip == [Path("var/geoip")]
+    assert (
+        load_settings({"TRILHA_NPM_REGISTRY": "https://npm.example/"}).npm_registry == "https://npm.example"
+    )
