@@ -1,0 +1,151 @@
+"""What a user agent says of itself: the app, the program, or the browser, system and device.
+
+Whoever names itself as a program is one; then come the apps with browsers of their own, and only then what guesses.
+Guessing first takes paid visitors for robots: lists of crawlers hold `fb_iab` and `bytedance`, and CUBOT makes phones.
+"""
+
+import re
+from functools import lru_cache
+
+from is_bot import Bots
+from ua_parser import Domain, load_lazy_builtins
+from ua_parser.regex import Resolver
+
+from daemon.enrich.names import APPS, LIBRARIES, ROBOTS, App, Robot
+from domain.enrichment import Agent, Device
+
+MAX_USER_AGENT = 1024
+MAX_NAME = 40
+
+# Variants of one browser or system under one name: device and system say the rest.
+_BROWSERS = {
+    "Chrome Mobile": "Chrome",
+    "Chrome Mobile iOS": "Chrome",
+    "Chrome Mobile WebView": "Android WebView",
+    "Android": "Android Browser",
+    "Mobile Safari": "Safari",
+    "Mobile Safari UI/WKWebView": "iOS WebView",
+    "Firefox Mobile": "Firefox",
+    "Firefox iOS": "Firefox",
+    "Edge Mobile": "Edge",
+    "Opera Mobile": "Opera",
+    "Opera Touch": "Opera",
+}
+_SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
+
+# A browser of the usual build has no room for a robot's name but the model of its device.
+_USUAL_BROWSER = re.compile(
+    r"""Mozilla/5\.0[ ]\((?:
+        Windows[ ]NT[ ][\d.]+(?:;[ ](?:Win64|WOW64|x64|ARM64))*
+      | Macintosh;[ ]Intel[ ]Mac[ ]OS[ ]X[ ][\d._]+
+      | X11;[ ](?:Ubuntu;[ ]|Fedora;[ ])?(?:Linux|CrOS)[ ]\w+(?:[ ][\d.]+)?
+      | (?:iPhone|iPad|iPod[ ]touch);[ ]CPU[ ](?:iPhone[ ])?OS[ ][\d_]+[ ]like[ ]Mac[ ]OS[ ]X
+      | (?:Linux;[ ])?(?:U;[ ])?Android[ ][\d.]+(?P<model>;(?:[^()]|\([^()]*\))*)?
+    )(?:;[ ]rv:[\d.]+)?\)[ ]
+    (?: Gecko/[\d.]+[ ]Firefox/[\d.]+
+      | AppleWebKit/[\d.]+[ ]\(KHTML,[ ]like[ ]Gecko\)
+        (?:[ ](?:Version|Chrome|CriOS|FxiOS|EdgiOS|Mobile|Safari|Edg|EdgA|OPR|OPT|SamsungBrowser|Silk|YaBrowser
+           |Vivaldi|DuckDuckGo|Ddg|XiaoMi/MiuiBrowser|UCBrowser|HuaweiBrowser|HeyTapBrowser|VivoBrowser
+           )(?:/[\w.-]+)?)*
+    )""",
+    re.VERBOSE,
+)
+_NOT_A_MODEL = re.compile(r"bot|crawl|spider|scrap|http|www|@|headless|preview|monitor|agent")
+_ROBOT_NAME = re.compile(r"[a-z][\w-]*(?:bot|crawler|spider)\b|^(?!mozilla|opera)[a-z][\w-]*(?=/)", re.IGNORECASE)
+_TV = re.compile(
+    r"smart-?tv|tizen[^)]*\btv\b|\btv\b|web0s|webos|hbbtv|netcast|bravia|googletv|android ?tv|appletv|\baft\w|"
+    r"roku|crkey|viera|aquos|philipstv"
+)
+_OTHER = re.compile(r"playstation|xbox|nintendo|watch|oculus|quest|glass|kindle/")
+_TABLET = re.compile(r"ipad|tablet|fbid/tablet|playbook|kindle")
+_PHONE = re.compile(r"iphone|ipod|mobile|phone|opera mini|midp|kaios|symbian|blackberry|ucweb")
+_DESKTOP = re.compile(r"windows nt|macintosh|x11|cros|linux|windows")
+
+
+class Agents:
+    """Reads user agents, and remembers the last ones in memory: most visitors come with one that came before."""
+
+    def __init__(self, remembered: int = 4096) -> None:
+        self._bots = Bots()
+        self._bots.is_bot("")  # compiles its patterns now, and not while clicks wait
+        browsers, systems, _ = load_lazy_builtins()
+        self._resolve = Resolver((browsers, systems, []))
+        self._remembered = lru_cache(maxsize=remembered)(self._read)
+
+    def of(self, user_agent: str) -> Agent:
+        """What it says. Any text gives an answer; of a longer one, the first 1024 characters are read."""
+        return self._remembered(user_agent[:MAX_USER_AGENT])
+
+    def _read(self, user_agent: str) -> Agent:
+        text = user_agent.encode("utf-8", "replace").decode()
+        lowered = text.lower()
+        if robot := ROBOTS.first_in(lowered):
+            return _program(robot)
+        if app := APPS.first_in(lowered):
+            return self._in_app(app, text, lowered)
+        if robot := LIBRARIES.first_in(lowered) or self._guessed(text, lowered):
+            return _program(robot)
+        return self._browser(text, lowered)
+
+    def _guessed(self, text: str, lowered: str) -> Robot | None:
+        """A program that none of our tables names, as is-bot's patterns see it."""
+        usual = _USUAL_BROWSER.fullmatch(text)
+        model = (usual["model"] or "").lower().replace("cubot", "") if usual else ""
+        if usual and not _NOT_A_MODEL.search(model):
+            return None
+        if not text or not self._bots.is_bot(_without_phones(text, lowered)):
+            return None
+        name = _ROBOT_NAME.search(text)
+        return Robot("crawler", name[0] if name else "")
+
+    def _in_app(self, app: App, text: str, lowered: str) -> Agent:
+        agent = self._browser(text, lowered)
+        version = _number(lowered.partition(app.version)[2]) if app.version else None
+        return agent._replace(browser=app.name, browser_version=version, app=app.name)
+
+    def _browser(self, text: str, lowered: str) -> Agent:
+        found = self._resolve(text, Domain.USER_AGENT | Domain.OS)
+        browser, system = found.user_agent, found.os
+        return Agent(
+            device=_device(lowered),
+            os=_short(_SYSTEMS.get(system.family, system.family)) if system else None,
+            os_version=_number(system.major) if system else None,
+            browser=_short(_BROWSERS.get(browser.family, browser.family)) if browser else None,
+            browser_version=_number(browser.major) if browser else None,
+        )
+
+
+def _program(robot: Robot) -> Agent:
+    # Which browser and device it claims besides is disguise, and would only blur reports on people's.
+    return Agent(device="other", automation=robot.kind, robot=_short(robot.name))
+
+
+def _without_phones(text: str, lowered: str) -> str:
+    if "android" not in lowered or "cubot" not in lowered:
+        return text
+    return re.sub("cubot", "phone", text, flags=re.IGNORECASE)
+
+
+def _device(lowered: str) -> Device:
+    if _TV.search(lowered):
+        return "tv"
+    if _OTHER.search(lowered):
+        return "other"
+    if _TABLET.search(lowered):
+        return "tablet"
+    if _PHONE.search(lowered):
+        return "phone"
+    if "android" in lowered:
+        # Browsers leave `Mobile` out on tablets; an app's own client never says it.
+        return "tablet" if lowered.startswith("mozilla") else "phone"
+    return "desktop" if _DESKTOP.search(lowered) else "unknown"
+
+
+def _short(text: str) -> str | None:
+    """The printable characters of a name, at most 40; None when none is left."""
+    return "".join(c for c in text if c.isprintable())[:MAX_NAME].strip() or None
+
+
+def _number(text: str | None) -> str | None:
+    digits = re.match(r"[0-9]{1,6}", text or "")
+    return digits[0] if digits else None
