@@ -51,6 +51,8 @@ _USUAL_BROWSER = re.compile(
     re.VERBOSE,
 )
 _NOT_A_MODEL = re.compile(r"bot|crawl|spider|scrap|http|www|@|headless|preview|monitor|agent")
+# Makers and parts of devices in whose names patterns see a robot: CUBOT phones, televisions of LG.
+_DEVICES = re.compile(r"cubot|webappmanager", re.IGNORECASE)
 _ROBOT_NAME = re.compile(r"[a-z][\w-]*(?:bot|crawler|spider)\b|^(?!mozilla|opera)[a-z][\w-]*(?=/)", re.IGNORECASE)
 _TV = re.compile(
     r"smart-?tv|tizen[^)]*\btv\b|\btv\b|web0s|webos|hbbtv|netcast|bravia|googletv|android ?tv|appletv|\baft\w|"
@@ -58,7 +60,7 @@ _TV = re.compile(
 )
 _OTHER = re.compile(r"playstation|xbox|nintendo|watch|oculus|quest|glass|kindle/")
 _TABLET = re.compile(r"ipad|tablet|fbid/tablet|playbook|kindle")
-_PHONE = re.compile(r"iphone|ipod|mobile|phone|opera mini|midp|kaios|symbian|blackberry|ucweb")
+_PHONE = re.compile(r"iphone|ipod|mobile|phone|opera mini|midp|kaios|symbian|blackberry|ucweb|fban/fb4a")
 _DESKTOP = re.compile(r"windows nt|macintosh|x11|cros|linux|windows")
 
 
@@ -83,17 +85,16 @@ class Agents:
             return _program(robot)
         if app := APPS.first_in(lowered):
             return self._in_app(app, text, lowered)
-        if robot := LIBRARIES.first_in(lowered) or self._guessed(text, lowered):
+        if robot := LIBRARIES.first_in(lowered) or self._guessed(text):
             return _program(robot)
         return self._browser(text, lowered)
 
-    def _guessed(self, text: str, lowered: str) -> Robot | None:
+    def _guessed(self, text: str) -> Robot | None:
         """A program that none of our tables names, as is-bot's patterns see it."""
         usual = _USUAL_BROWSER.fullmatch(text)
-        model = (usual["model"] or "").lower().replace("cubot", "") if usual else ""
-        if usual and not _NOT_A_MODEL.search(model):
+        if usual and not _NOT_A_MODEL.search(_DEVICES.sub("", (usual["model"] or "").lower())):
             return None
-        if not text or not self._bots.is_bot(_without_phones(text, lowered)):
+        if not text or not self._bots.is_bot(_DEVICES.sub("device", text)):
             return None
         name = _ROBOT_NAME.search(text)
         return Robot("crawler", name[0] if name else "")
@@ -118,12 +119,6 @@ class Agents:
 def _program(robot: Robot) -> Agent:
     # Which browser and device it claims besides is disguise, and would only blur reports on people's.
     return Agent(device="other", automation=robot.kind, robot=_short(robot.name))
-
-
-def _without_phones(text: str, lowered: str) -> str:
-    if "android" not in lowered or "cubot" not in lowered:
-        return text
-    return re.sub("cubot", "phone", text, flags=re.IGNORECASE)
 
 
 def _device(lowered: str) -> Device:
