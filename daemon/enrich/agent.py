@@ -7,7 +7,7 @@ Guessing first takes paid visitors for robots: lists of crawlers hold `fb_iab` a
 import re
 from functools import lru_cache
 
-from is_bot import Bots
+from is_bot import Bots  # type: ignore[import-untyped]
 from ua_parser import Domain, load_lazy_builtins
 from ua_parser.regex import Resolver
 
@@ -53,7 +53,9 @@ _USUAL_BROWSER = re.compile(
 _NOT_A_MODEL = re.compile(r"bot|crawl|spider|scrap|http|www|@|headless|preview|monitor|agent")
 # Makers and parts of devices in whose names patterns see a robot: CUBOT phones, televisions of LG.
 _DEVICES = re.compile(r"cubot|webappmanager", re.IGNORECASE)
-_ROBOT_NAME = re.compile(r"[a-z][\w-]*(?:bot|crawler|spider)\b|^(?!mozilla|opera)[a-z][\w-]*(?=/)", re.IGNORECASE)
+_ROBOT_NAME = re.compile(
+    r"[a-z][\w-]*(?:bot|crawler|spider)\b|^(?!mozilla|opera)[a-z][\w-]*(?=/)", re.IGNORECASE
+)
 _TV = re.compile(
     r"smart-?tv|tizen[^)]*\btv\b|\btv\b|web0s|webos|hbbtv|netcast|bravia|googletv|android ?tv|appletv|\baft\w|"
     r"roku|crkey|viera|aquos|philipstv"
