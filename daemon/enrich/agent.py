@@ -44,7 +44,7 @@ _USUAL_BROWSER = re.compile(
     )(?:;[ ]rv:[\d.]+)?\)[ ]
     (?: Gecko/[\d.]+[ ]Firefox/[\d.]+
       | AppleWebKit/[\d.]+[ ]\(KHTML,[ ]like[ ]Gecko\)
-        (?:[ ](?:Version|Chrome|CriOS|FxiOS|EdgiOS|Mobile|Safari|Edg|EdgA|OPR|OPT|SamsungBrowser|Silk|YaBrowser
+        (?:[ ](?:Version|Chrome|CriOS|FxiOS|EdgiOS|Mobile|Safari|Edg|EdgA|Edge|Brave|OPR|OPT|SamsungBrowser|Silk|YaBrowser
            |Vivaldi|DuckDuckGo|Ddg|XiaoMi/MiuiBrowser|UCBrowser|HuaweiBrowser|HeyTapBrowser|VivoBrowser
            )(?:/[\w.-]+)?)*
     )""",
@@ -56,14 +56,23 @@ _DEVICES = re.compile(r"cubot|webappmanager", re.IGNORECASE)
 _ROBOT_NAME = re.compile(
     r"[a-z][\w-]*(?:bot|crawler|spider)\b|^(?!mozilla|opera)[a-z][\w-]*(?=/)", re.IGNORECASE
 )
-_TV = re.compile(
-    r"smart-?tv|tizen[^)]*\btv\b|\btv\b|web0s|webos|hbbtv|netcast|bravia|googletv|android ?tv|appletv|\baft\w|"
-    r"roku|crkey|viera|aquos|philipstv"
+_TV = (
+    *("web0s", "webos", "smart-tv", "smarttv", "hbbtv", "netcast", "bravia", "googletv", "android tv"),
+    *("appletv", "; aft", "roku", "crkey", "viera", "aquos", "philipstv", " tv "),
 )
-_OTHER = re.compile(r"playstation|xbox|nintendo|watch|oculus|quest|glass|kindle/")
-_TABLET = re.compile(r"ipad|tablet|fbid/tablet|playbook|kindle")
-_PHONE = re.compile(r"iphone|ipod|mobile|phone|opera mini|midp|kaios|symbian|blackberry|ucweb|fban/fb4a")
-_DESKTOP = re.compile(r"windows nt|macintosh|x11|cros|linux|windows")
+_OTHER = ("playstation", "xbox", "nintendo", "watch", "oculus", "kindle/")
+_TABLET = ("ipad", "tablet", "playbook", "kindle")
+_PHONE = (
+    *("iphone", "mobile", "phone", "ipod", "fban/fb4a", "opera mini", "midp", "kaios", "symbian"),
+    *("blackberry", "ucweb"),
+)
+_DESKTOP = ("windows", "macintosh", "x11", "linux")
+_KINDS: tuple[tuple[Device, tuple[str, ...]], ...] = (
+    ("tv", _TV),
+    ("other", _OTHER),
+    ("tablet", _TABLET),
+    ("phone", _PHONE),
+)
 
 
 class Agents:
@@ -124,18 +133,20 @@ def _program(robot: Robot) -> Agent:
 
 
 def _device(lowered: str) -> Device:
-    if _TV.search(lowered):
-        return "tv"
-    if _OTHER.search(lowered):
-        return "other"
-    if _TABLET.search(lowered):
-        return "tablet"
-    if _PHONE.search(lowered):
-        return "phone"
+    for kind, words in _KINDS:
+        if _holds(lowered, words):
+            return kind
     if "android" in lowered:
         # Browsers leave `Mobile` out on tablets; an app's own client never says it.
         return "tablet" if lowered.startswith("mozilla") else "phone"
-    return "desktop" if _DESKTOP.search(lowered) else "unknown"
+    return "desktop" if _holds(lowered, _DESKTOP) else "unknown"
+
+
+def _holds(text: str, words: tuple[str, ...]) -> bool:
+    for word in words:  # noqa: SIM110  any() of a generator takes twice as long
+        if word in text:
+            return True
+    return False
 
 
 def _short(text: str) -> str | None:

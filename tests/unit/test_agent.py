@@ -19,26 +19,17 @@ IN_APP = [line for line in LINES if line.label == "in_app"]
 # Words that steer the reading, to make texts of that a plain alphabet would never hold.
 WORDS = st.sampled_from(
     [
-        "Mozilla/5.0",
-        "(Linux;",
-        "Android",
-        "13;",
-        ";",
-        "wv)",
-        "Chrome/",
-        "Instagram",
-        "Safari/",
-        "[FB_IAB/",
-        "FBAV/",
-        "CUBOT",
-        "iPhone",
-        "\x00",
-        "�",
-        "(",
-        ")",
-        "/",
-        ".",
-        "9",
+        *(
+            "Mozilla/5.0 ",
+            "(Linux; Android 13; ",
+            "; wv) ",
+            "Chrome/",
+            "Instagram ",
+            "[FB_IAB/",
+            "FBAV/",
+            "CUBOT",
+        ),
+        *("iPhone", "Safari/", "\x00", "\ud800", "(", ")", "/", ".", "9"),
     ]
 )
 TEXTS = st.text() | st.lists(WORDS | st.text(max_size=5), max_size=60).map("".join)
