@@ -54,7 +54,7 @@ _NOT_A_MODEL = re.compile(r"bot|crawl|spider|scrap|http|www|@|headless|preview|m
 # Makers and parts of devices in whose names patterns see a robot: CUBOT phones, televisions of LG.
 _DEVICES = re.compile(r"cubot|webappmanager", re.IGNORECASE)
 _ROBOT_NAME = re.compile(
-    r"[a-z][\w-]*(?:bot|crawler|spider)\b|^(?!mozilla|opera)[a-z][\w-]*(?=/)", re.IGNORECASE
+    r"\b[a-z][\w-]{0,36}(?:bot|crawler|spider)\b|^(?!mozilla|opera)[a-z][\w-]{0,39}(?=/)", re.IGNORECASE
 )
 _TV = (
     *("web0s", "webos", "smart-tv", "smarttv", "hbbtv", "netcast", "bravia", "googletv", "android tv"),

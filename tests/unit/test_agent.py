@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.enrich.agent import MAX_NAME, MAX_USER_AGENT, Agents
+from daemon.enrich.agent import MAX_NAME, MAX_USER_AGENT, Agents, _short
 from daemon.enrich.names import APPS, LIBRARIES, ROBOTS
 from domain.enrichment import Agent
 from tests.agents import PROGRAMS, kind_of, labelled, score
@@ -112,6 +112,11 @@ def test_an_agent_that_came_before_is_remembered_and_memory_is_bounded() -> None
         agents.of(text)
     info = agents._remembered.cache_info()
     assert (info.hits, info.misses, info.currsize) == (1, 3, 2)
+
+
+def test_a_name_is_cropped_to_40_printable_characters_and_none_when_nothing_is_left() -> None:
+    assert _short("a\x00b\u2028" * 30) == "ab" * 20
+    assert _short(" \x00 ") is None
 
 
 @settings(max_examples=400, deadline=500)
