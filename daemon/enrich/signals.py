@@ -59,7 +59,7 @@ def _started_within(seen: Evidence, low: float, high: float) -> str | None:
     seconds = seen.click_to_start_s
     if seconds is None or not low <= seconds < high:
         return None
-    return f"started {seconds:.1f} s after the click"
+    return f"started {int(seconds * 10) / 10} s after the click"  # rounded down, so that 0.79 is not 0.8
 
 
 def _instant(seen: Evidence) -> str | None:
