@@ -15,6 +15,8 @@ FAST_S = 2.0
 """Seconds. Possible for a person, seldom."""
 BURST = 60
 """Clicks of one visitor key on one link in a minute. Carrier NAT puts hundreds of phones behind one address."""
+HOSTING_BURST = 10
+"""The same where the address belongs to a hosting network: no carrier's NAT stands there."""
 SOME_USERS, MANY_USERS = 3, 6
 """People on one token: a link passed on to friends has a few, a ring has many."""
 SOME_VISITORS, MANY_VISITORS = 8, 25
@@ -52,7 +54,13 @@ def _hosting(seen: Evidence) -> str | None:
 
 
 def _burst(seen: Evidence) -> str | None:
-    return f"{seen.repeats} clicks of one visitor key in a minute" if seen.repeats > BURST else None
+    most = seen.repeats > BURST and not seen.hosting
+    return f"{seen.repeats} clicks of one visitor key in a minute" if most else None
+
+
+def _hosting_burst(seen: Evidence) -> str | None:
+    most = seen.repeats > HOSTING_BURST and seen.hosting
+    return f"{seen.repeats} clicks of one hosting address in a minute" if most else None
 
 
 def _started_within(seen: Evidence, low: float, high: float) -> str | None:
@@ -97,6 +105,7 @@ BOT_SIGNALS = (
     Signal(name="in_app_from_hosting", weight=40, applies=_in_app_from_hosting),
     Signal(name="hosting", weight=25, applies=_hosting),
     Signal(name="burst", weight=30, applies=_burst),
+    Signal(name="hosting_burst", weight=30, applies=_hosting_burst),
 )
 FRAUD_SIGNALS = (
     Signal(name="token_of_many", weight=60, applies=_many_users),
@@ -107,4 +116,5 @@ FRAUD_SIGNALS = (
     Signal(name="fast_start", weight=20, applies=_fast),
     Signal(name="in_app_from_hosting", weight=35, applies=_in_app_from_hosting),
     Signal(name="burst", weight=25, applies=_burst),
+    Signal(name="hosting_burst", weight=25, applies=_hosting_burst),
 )

@@ -7,7 +7,7 @@ import argparse
 from tests.simulation.measure import DAY_AFTER, JUST_SETTLED, SCORES, Measured, measure
 from tests.simulation.mix import MIXES
 
-CLICKS, SEED = 20_000, 1
+CLICKS, SEED = 40_000, 1
 
 
 def table(*, number: int, seed: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from domain.enrichment import Automation, TrafficClass
 
@@ -42,7 +43,8 @@ class Day:
     def __init__(self, seed: int, clicks: int) -> None:
         self.dice = random.Random(seed)
         self._last = 0
-        self._carrier = [1 / rank**0.8 for rank in range(1, 301)]  # few addresses carry most phones
+        # Few addresses carry most phones.
+        self._carrier = list(accumulate(1 / rank**0.8 for rank in range(1, 301)))
         # An advert that is pushed, or a channel that posts it: minutes in which one link gets hundreds of clicks.
         self.bursts = [self._burst() for _ in range(max(1, clicks // 4000))]
 
@@ -74,7 +76,7 @@ class Day:
 
     def carrier(self) -> str:
         """A mobile carrier's shared address."""
-        [address] = self.dice.choices(range(300), self._carrier)
+        [address] = self.dice.choices(range(300), cum_weights=self._carrier)
         return f"carrier {address}"
 
     def home(self) -> str:

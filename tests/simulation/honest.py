@@ -8,7 +8,9 @@ from tests.simulation.day import DAY, Day, SimClick
 
 
 def start(day: Day, click: SimClick, *, rate: float, median: float = 7, sigma: float = 0.65) -> None:
-    """Perhaps the person goes on to press START: reading, an app that opens, a tap."""
+    """Perhaps the person goes on to press START: reading, an app that opens, a tap. One in ten is used to it."""
+    if day.chance(0.1):
+        median = min(median, 2.5)
     if day.chance(rate):
         click.starts.append((day.new(), click.at_s + day.spread(median, sigma)))
 
@@ -91,7 +93,7 @@ def sharing(day: Day) -> list[SimClick]:
     first = phone(day, "sharing")
     start(day, first, rate=0.6)
     group = [first]
-    for _ in range(min(150, day.count(2.5, 0.9))):
+    for _ in range(min(200, day.count(2.5, 1.1))):
         at = first.at_s + day.spread(1800, 1.3)
         if day.chance(0.2):
             first.starts.append((day.new(), at))
