@@ -351,6 +351,8 @@ async def test_sqlite_overwrites_what_a_tombstone_replaces(cluster: Cluster) -> 
         return
     one = cluster.node()
     await one.sharing.refresh()
+    async with one.engines[0].connect() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA secure_delete")).scalar_one() == 1
     [wrapped] = [row.wrapped or b"" for row in await cluster.raw() if row.number == TODAY]
     assert wrapped in cluster.backup()
     await one.sharing.destroy_here(TODAY + 1)
