@@ -20,10 +20,12 @@ from backends.sql.migrate import current, newest
 from backends.sql.schema import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.geoip import NONE_YET, trouble
+from cli.keys import shared_keys_of
 from daemon.api_keys import ApiKeys
 from daemon.enrich.geo import GeoIp
 from domain.errors import TrilhaError
-from privacy.keyring import Keyring
+from privacy.keyring import Keyring, current_period
+from privacy.shared_keys import merged
 from runtime.settings import Settings
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -87,6 +89,37 @@ async def _key_ring(given: Settings) -> Finding:
     return Finding(
         "key ring", "ok", f"MAC keys {ring['mac_key_ids']}, today's period {ring['current_period']}"
     )
+
+
+async def _shared_keys(given: Settings) -> Finding:
+    ring = Keyring(given.secrets, CLOCK)
+    async with shared_keys_of(given) as table:
+        found = merged(ring.keys, await table.rows(), now_ms=CLOCK.now_ms())
+    if found.foreign:
+        detail = f"SQL has keys under another master ({', '.join(sorted(found.foreign))}). Mend it with: trilha keys import"
+        return Finding("shared keys", "failed", detail)
+    if found.unreadable:
+        days = sorted(f"{row.kind} {row.number}" for row in found.unreadable)
+        return Finding("shared keys", "failed", f"SQL's rows are altered or damaged: {', '.join(days)}")
+    today = current_period(CLOCK)
+    ahead = max((number for number in ring.keys.periods), default=today - 1) - today
+    if not found.settled or found.keys != ring.keys:
+        return Finding(
+            "shared keys", "warning", f"ring and SQL differ, {ahead} days ahead. Is `trilha work` running?"
+        )
+    if (oldest := min(ring.keys.periods, default=today)) + given.sealed_days < today:
+        return Finding(
+            "shared keys", "warning", f"day {oldest} is to be destroyed. Is `trilha work` running?"
+        )
+    if len(ring.keys.masters) > 1:
+        return Finding(
+            "shared keys",
+            "warning",
+            "two masters. Once every node has both: trilha keys rotate-master"
+            if ring.keys.masters[-1].id != ring.keys.master_id
+            else "the older master is still here. Once every node wraps with the new one: trilha keys rotate-master --finish",
+        )
+    return Finding("shared keys", "ok", f"ring and SQL agree, {ahead} days ahead")
 
 
 async def _api_keys(given: Settings) -> Finding:
@@ -157,7 +190,17 @@ async def _geoip(given: Settings) -> Finding:
     return Finding("geoip", "ok", ", ".join(sorted({item.name for item in found})))
 
 
-_CHECKS: tuple[Check, ...] = (_program, _key_ring, _api_keys, _sql, _redis, _spool, _links, _geoip)
+_CHECKS: tuple[Check, ...] = (
+    _program,
+    _key_ring,
+    _api_keys,
+    _sql,
+    _shared_keys,
+    _redis,
+    _spool,
+    _links,
+    _geoip,
+)
 
 
 def _print(findings: list[Finding]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from backends.build import Stores, open_stores
+from backends.sql.keys import SqlKeys
 from bot.associate import Associate
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys
@@ -26,6 +27,7 @@ from domain.outcomes import Durability
 from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
 from privacy.seal import Sealer
+from privacy.sharing import Sharing
 from privacy.token import Minter
 from runtime.lifecycle import repeat
 from runtime.logs import get_logger
@@ -55,9 +57,9 @@ class Daemon:
         self._warned = False
         self._metrics = Metrics()
         self._keyring = Keyring(settings.secrets, clock)
-        self._keyring.refresh()
         self._keys = ApiKeys(settings.api_keys)
         self.stores: Stores = open_stores(settings, clock, self._metrics, name=SPOOL_NAME)
+        self._sharing = Sharing(self._keyring, SqlKeys(self.stores.engine), clock)
         self._book = ReceiptBook(node=settings.node, boot=self.stores.boot)
         self.catalog = CatalogCache(self.stores.catalog, settings.catalog_file, clock)
         minter = Minter(self._keyring, clock, node=settings.node, attribution_days=settings.attribution_days)
@@ -104,9 +106,9 @@ class Daemon:
         )
 
     async def load(self) -> None:
-        """Links from the copy on disk, then from SQL if it answers: a daemon starts with every store down."""
+        """Links and keys from the copies on disk, then from SQL if it answers: a daemon starts with every store down."""
         self.catalog.load_copy()
-        await self.catalog.refresh()
+        await asyncio.gather(self.catalog.refresh(), self._sharing.refresh())
         # Opening a spool, or a connection, takes longer than a redirect may: not at the first click's expense.
         await self.stores.open()
         with suppress(StoreUnavailable):
@@ -145,7 +147,7 @@ class Daemon:
         self._book.forget_before(self._clock.now_ms() // MINUTE_MS - KEEP_MINUTES)
 
     async def _refresh_keys(self) -> None:
-        await asyncio.to_thread(self._keyring.refresh)
+        await self._sharing.refresh()
         await asyncio.to_thread(self._keys.refresh)
 
     async def _measure_backlog(self) -> None:

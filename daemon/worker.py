@@ -1,23 +1,25 @@
-"""Front door of `trilha work`: settles spools, and provisions keys ahead."""
+"""Front door of `trilha work`: settles spools, provisions keys ahead, and destroys those whose days are over."""
 
 import asyncio
 
 from backends.build import WORKER_PATIENCE, lock_settling, open_spool
 from backends.spool import spools_under
 from backends.sql.engine import make_engine
+from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
 from daemon.settle import Settler
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import jitter
 from privacy.keyring import Keyring
+from privacy.sharing import Sharing
 from runtime.lifecycle import repeat, sleep_until
 from runtime.logs import get_logger
 from runtime.settings import Settings
 
 IDLE_SECONDS = 0.2
 DOWN_SECONDS = 1.0
-KEYS_SECONDS = 600.0
+KEYS_SECONDS = 60.0
 _log = get_logger("trilha.work")
 
 
@@ -33,7 +35,8 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
         clock=clock,
         batch=settings.settle_batch,
     )
-    keys = asyncio.create_task(repeat(lambda: asyncio.to_thread(keyring.refresh), KEYS_SECONDS, stop))
+    sharing = Sharing(keyring, SqlKeys(engine), clock, sealed_days=settings.sealed_days)
+    keys = asyncio.create_task(repeat(sharing.refresh, KEYS_SECONDS, stop))
     try:
         await _settle_until(stop, settler)
     finally:

@@ -9,6 +9,7 @@ from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
 from domain.enrichment import Enrichment
+from domain.keys import KeyKind, SharedKey
 from domain.links import Catalog
 from domain.outcomes import LedgerRow, Lookup, Receipt
 
@@ -60,3 +61,18 @@ class CatalogSource(Protocol):
 
     async def version(self) -> int: ...
     async def load(self) -> Catalog: ...
+
+
+class KeyTable(Protocol):
+    """Where nodes share their wrapped keys. Raises StoreUnavailable; each call is one transaction.
+
+    `rows` gives every live key, and the newest tombstone of each kind. `offer` inserts what is absent: the first to
+    come wins. `replace` changes a key only where it still is what it was. `destroy` turns all numbers below `before`
+    into tombstones, for good. `remove` deletes keys that nobody here can open.
+    """
+
+    async def rows(self) -> Sequence[SharedKey]: ...
+    async def offer(self, keys: Sequence[SharedKey]) -> None: ...
+    async def replace(self, pairs: Sequence[tuple[SharedKey, SharedKey]]) -> None: ...
+    async def destroy(self, kind: KeyKind, *, before: int, at_ms: int) -> None: ...
+    async def remove(self, keys: Sequence[SharedKey]) -> None: ...

@@ -1,77 +1,24 @@
-"""The key ring: a 0600 JSON file with the master secret, two MAC keys and one pair of keys per UTC day.
+"""The key ring: what one process knows of the ring's file (privacy/keyfile.py), ready for use by requests.
 
 Period keys are random, not derived: destroying one makes what it sealed unreadable for good, in every store and
-backup. They are provisioned ahead, so that a request finds its key in memory.
+backup. Nodes share them through SQL (privacy/sharing.py); the file is each node's copy, to start and to go on from.
 """
 
-import base64
-import binascii
-import fcntl
-import json
-import os
-import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+import hmac
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from domain.clock import Clock, iso
+from domain.clock import Clock
 from domain.errors import ConfigError
-from domain.ids import random_key
+from domain.keys import SharedKey
+from privacy.keyfile import Stamp, decode, encode, locked, read, stamp, write
+from privacy.keys import MAC_IDS, PERIOD_MS, PROVISION_AHEAD, Keys, PeriodKeys
 from privacy.mac import Mac
+from privacy.master import derive
+from privacy.shared_keys import Merged, merged
 
-PERIOD_MS = 86_400_000
-PROVISION_AHEAD = 7
-KEY_BYTES = 32
-FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeriodKeys:
-    """The keys of one UTC day: one seals, one makes visitor keys."""
-
-    seal: bytes = field(repr=False)
-    visitor: bytes = field(repr=False)
-
-    @classmethod
-    def fresh(cls) -> "PeriodKeys":
-        """Two new random keys."""
-        return cls(seal=random_key(), visitor=random_key())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """What the file holds. `mac_current` mints; every key in `mac` (two at most) verifies.
-
-    `mac_since_ms`: when the current one was made, UTC milliseconds; 0 for the first.
-    """
-
-    master: bytes = field(repr=False)
-    mac: Mapping[int, bytes] = field(repr=False)
-    mac_current: int
-    mac_since_ms: int = 0
-    periods: Mapping[int, PeriodKeys] = field(repr=False, default_factory=dict)
-
-    @classmethod
-    def fresh(cls) -> "Keys":
-        """A new ring: new master, one MAC key, no period yet."""
-        return cls(master=random_key(), mac={0: random_key()}, mac_current=0)
-
-    def rotated_mac(self, now_ms: int) -> "Keys":
-        """A ring that mints with a new MAC key and still verifies the one before it."""
-        new = (self.mac_current + 1) % 16
-        kept = {self.mac_current: self.mac[self.mac_current], new: random_key()}
-        return replace(self, mac=kept, mac_current=new, mac_since_ms=now_ms)
-
-    def provisioned(self, period: int) -> "Keys":
-        """A ring with keys for this period and the next ones."""
-        wanted = range(period, period + PROVISION_AHEAD + 1)
-        fresh = {number: PeriodKeys.fresh() for number in wanted if number not in self.periods}
-        return replace(self, periods={**self.periods, **fresh}) if fresh else self
+__all__ = ["PERIOD_MS", "PROVISION_AHEAD", "Keyring", "Keys", "PeriodKeys", "current_period"]
+PERSON_KEY_BYTES = 16
 
 
 class Keyring:
@@ -81,34 +28,54 @@ class Keyring:
         self._path = path
         self._clock = clock
         # Before the file is read: a change in between is then seen by the next refresh.
-        self._stamp = _stamp(path)
-        self._keys = _read(path)
-        self._lookup_key = _derive(self._keys.master, b"fbclid look-up")
+        seen = stamp(path)
         self._macs: dict[bytes, Mac] = {}
+        self._take(read(path), seen)
 
     @classmethod
     def create(cls, path: Path, clock: Clock) -> "Keyring":
         """Make the file, 0600 in a 0700 folder. ConfigError when one is there: keys are never overwritten."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(path):
-            if path.exists():
-                msg = f"{path} exists already; a key ring is never overwritten"
-                raise ConfigError(msg)
-            _write(path, Keys.fresh().provisioned(current_period(clock)))
+        _create(path, Keys.fresh(current_period(clock)))
         return cls(path, clock)
+
+    @classmethod
+    def imported(cls, path: Path, clock: Clock, text: str) -> "Keyring":
+        """The ring, with what the exported copy has beyond it; made of the copy where there is none yet.
+
+        ConfigError when the text is no ring, or one of another installation. What either has destroyed stays so.
+        """
+        given = decode(text)
+        if given is None:
+            raise ConfigError("this is no exported key ring")
+        if not path.exists():
+            _create(path, given)
+            return cls(path, clock)
+        ring = cls(path, clock)
+        ring._change(lambda keys: keys.joined(given))
+        return ring
+
+    def export(self) -> str:
+        """All of the ring, as text, to be imported on another node. Whoever has it has every key."""
+        return encode(self._keys)
+
+    # ------------------------------------------------------------ what requests use
 
     def mac_key(self) -> tuple[int, bytes]:
         """Id and key that mint."""
-        keys = self._keys
-        return keys.mac_current, keys.mac[keys.mac_current]
+        return self._minting
 
     def mac_key_by_id(self, key_id: int) -> bytes | None:
-        """A key that still verifies, or None."""
-        return self._keys.mac.get(key_id)
+        """A key that verifies, or None."""
+        return self._verifying.get(key_id)
 
     def lookup_key(self) -> bytes:
-        """The lasting key of the fbclid digest, derived from the master secret (HKDF-SHA-256)."""
-        return self._lookup_key
+        """The lasting key of the fbclid digest. No rotation changes it."""
+        return self._keys.lasting
+
+    def person_key(self, telegram_id: int) -> bytes:
+        """16 bytes of HMAC-SHA-256 over a Telegram id under a lasting key of its own: who was erased, without the id."""
+        message = telegram_id.to_bytes(8, "big", signed=True)
+        return hmac.digest(derive(self._keys.lasting, b"person"), message, "sha256")[:PERSON_KEY_BYTES]
 
     def mac(self, key: bytes) -> Mac:
         """HMAC-SHA-256 under a key of this ring, prepared once and forgotten when the ring changes."""
@@ -121,46 +88,99 @@ class Keyring:
         """The keys of that UTC day (days since the epoch), or None when they never were or are destroyed."""
         return self._keys.periods.get(period)
 
-    def refresh(self) -> None:
-        """Take over what other processes wrote, and provision keys ahead. Called in the background, not by requests."""
-        stamp = _stamp(self._path)
-        if stamp != self._stamp:
-            self._take(_read(self._path), stamp)
-        if self.period_keys(current_period(self._clock) + PROVISION_AHEAD) is None:
-            self._change(lambda keys: keys.provisioned(current_period(self._clock)))
+    # ------------------------------------------------------------ in the background
 
-    def rotate_mac(self, *, window_days: int, force: bool = False) -> None:
-        """Mint with a new key from now on; tokens of the key before it stay valid, older ones do not.
+    @property
+    def keys(self) -> Keys:
+        """All that the ring holds at this moment."""
+        return self._keys
+
+    def refresh(self) -> None:
+        """Take over what other processes wrote. Makes keys of its own only for today and tomorrow, if nobody has.
+
+        Called in the background, not by requests.
+        """
+        self._follow()
+        today = current_period(self._clock)
+        if self._keys.provisioned(today, today + 1) is not self._keys:
+            self._change(lambda keys: keys.provisioned(today, today + 1))
+        self._choose()
+
+    def merge(self, rows: Sequence[SharedKey]) -> Merged:
+        """Take over what SQL has, and say what SQL lacks (privacy/shared_keys.py)."""
+        self._follow()
+        now_ms = self._clock.now_ms()
+        found = merged(self._keys, rows, now_ms=now_ms)
+        if found.keys != self._keys:
+            self._change(lambda keys: merged(keys, rows, now_ms=now_ms).keys)
+        self._choose()
+        return found
+
+    def destroy(self, before: int) -> None:
+        """Destroy the keys of every day before that one, here; `Sharing` carries it into SQL. There is no way back."""
+        self._follow()
+        if before > self._keys.horizon:
+            self._change(lambda keys: keys.destroyed(before))
+
+    def rotate_mac(self, *, window_days: int, after_ms: int = 0, force: bool = False) -> None:
+        """Mint with a new key `after_ms` from now; tokens of the key before it stay valid, older ones do not.
 
         ConfigError while tokens of the older key may still be redeemed, unless `force`: then they are refused.
+        For a ring that no other node shares: `Sharing.rotate_mac` tells the others first.
         """
-        now = self._clock.now_ms()
-        live_until = self._keys.mac_since_ms + window_days * PERIOD_MS
-        if len(self._keys.mac) > 1 and now < live_until and not force:
-            raise ConfigError(
-                f"tokens of the older key are valid until {iso(live_until)}. Wait, or end them at once with --force"
-            )
-        self._change(lambda keys: keys.rotated_mac(now))
+        now_ms = self._clock.now_ms()
+        self._change(
+            lambda keys: keys.with_next_mac(now_ms, window_days=window_days, after_ms=after_ms, force=force)
+        )
+
+    def prepare_master(self) -> None:
+        """Have a new master beside the one that wraps."""
+        self._change(Keys.prepared)
+
+    def wrap_with_newest_master(self) -> None:
+        """Wrap with the newest master of this ring."""
+        self._change(lambda keys: keys.wrapping_with(keys.masters[-1].id))
+
+    def forget_older_masters(self) -> None:
+        """Keep the master that wraps, and none before it."""
+        self._change(Keys.without_older_masters)
 
     def describe(self) -> dict[str, object]:
         """What keys there are, without any key."""
         keys = self._keys
         return {
-            "mac_key_ids": sorted(keys.mac),
-            "mac_current": keys.mac_current,
+            "mac_key_ids": sorted(self._verifying),
+            "mac_current": self._minting[0],
             "periods": sorted(keys.periods),
             "current_period": current_period(self._clock),
+            "destroyed_before": keys.horizon,
+            "masters": [master.id for master in keys.masters],
+            "master_current": keys.master_id,
         }
 
-    def _change(self, change: Callable[[Keys], Keys]) -> None:
-        with _locked(self._path):
-            keys = change(_read(self._path))
-            _write(self._path, keys)
-            self._take(keys, _stamp(self._path))
+    def _follow(self) -> None:
+        seen = stamp(self._path)
+        if seen != self._stamp:
+            self._take(read(self._path), seen)
 
-    def _take(self, keys: Keys, stamp: tuple[int, int]) -> None:
-        self._keys, self._stamp = keys, stamp
+    def _change(self, change: Callable[[Keys], Keys]) -> None:
+        with locked(self._path):
+            before = read(self._path)
+            keys = change(before)
+            if keys != before:
+                write(self._path, keys)
+            self._take(keys, stamp(self._path))
+
+    def _take(self, keys: Keys, seen: Stamp) -> None:
+        self._keys, self._stamp = keys, seen
+        self._verifying = {number % MAC_IDS: mac.key for number, mac in keys.mac.items()}
         self._macs = {}
+        self._choose()
+
+    def _choose(self) -> None:
+        """Which MAC key mints: the clock is asked in the background, not at every click."""
+        number = self._keys.minting(self._clock.now_ms())
+        self._minting = number % MAC_IDS, self._keys.mac[number].key
 
 
 def current_period(clock: Clock) -> int:
@@ -168,98 +188,9 @@ def current_period(clock: Clock) -> int:
     return clock.now_ms() // PERIOD_MS
 
 
-def _derive(master: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"trilha " + purpose).derive(master)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.with_suffix(".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    with suppress(OSError):
-        found = path.stat()
-        return found.st_mtime_ns, found.st_ino
-    return 0, 0
-
-
-def _write(path: Path, keys: Keys) -> None:
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump(_to_json(keys), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def _read(path: Path) -> Keys:
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text()
-    except FileNotFoundError:
-        msg = f"no key ring at {path}. Make one with: trilha keys create (or let `trilha up` make it)"
-        raise ConfigError(msg) from None
-    except OSError as error:
-        msg = f"the key ring {path} cannot be read: {error.strerror}"
-        raise ConfigError(msg) from None
-    if stat.S_IMODE(mode) & 0o077:
-        msg = f"the key ring {path} can be read by others. Mend it with: chmod 600 {path}"
-        raise ConfigError(msg)
-    try:
-        return _from_json(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        msg = f"the key ring {path} is damaged. Restore it from a backup; a new one cannot read what the old one sealed"
-        raise ConfigError(msg) from None
-
-
-def _to_json(keys: Keys) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "master": _text(keys.master),
-        "mac": {
-            "current": keys.mac_current,
-            "since_ms": keys.mac_since_ms,
-            "keys": {str(i): _text(k) for i, k in keys.mac.items()},
-        },
-        "periods": {
-            str(number): {"seal": _text(pair.seal), "visitor": _text(pair.visitor)}
-            for number, pair in sorted(keys.periods.items())
-        },
-    }
-
-
-def _from_json(data: Any) -> Keys:
-    if data["format"] != FORMAT:
-        raise ValueError
-    mac = {int(i): _bytes(k) for i, k in data["mac"]["keys"].items()}
-    current = data["mac"]["current"]
-    if current not in mac or not all(0 <= number < 16 for number in mac):
-        raise KeyError
-    periods = {
-        int(number): PeriodKeys(seal=_bytes(pair["seal"]), visitor=_bytes(pair["visitor"]))
-        for number, pair in data["periods"].items()
-    }
-    since = data["mac"].get("since_ms", 0)
-    return Keys(
-        master=_bytes(data["master"]), mac=mac, mac_current=current, mac_since_ms=since, periods=periods
-    )
-
-
-def _text(key: bytes) -> str:
-    return base64.b64encode(key).decode("ascii")
-
-
-def _bytes(text: str) -> bytes:
-    """A key written with or without its `=`; anything but 32 bytes is refused (a key that lost its end is no key)."""
-    try:
-        key = base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), validate=True)
-    except binascii.Error as error:
-        raise ValueError from error
-    if len(key) != KEY_BYTES:
-        raise ValueError
-    return key
+def _create(path: Path, keys: Keys) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(path):
+        if path.exists():
+            raise ConfigError(f"{path} exists already; a key ring is never overwritten")
+        write(path, keys)

@@ -14,6 +14,7 @@ FBCLID_KEY_BYTES = 16
 MAX_FBCLID = 512
 COMMON_REFERER = 256
 _IPV6_NETWORK_BYTES = 8
+_MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
 class Pseudonymiser:
@@ -50,7 +51,7 @@ class Pseudonymiser:
         keys = self._keyring.period_keys(period)
         if ip is None or keys is None:
             return None
-        network = inet_pton(AF_INET6, ip)[:_IPV6_NETWORK_BYTES] if ":" in ip else inet_pton(AF_INET, ip)
+        network = _ipv6_network(ip) if ":" in ip else inet_pton(AF_INET, ip)
         return self._keyring.mac(keys.visitor).of(network)[:VISITOR_KEY_BYTES]
 
     def fbclid_key(self, fbclid: str) -> bytes | None:
@@ -85,6 +86,12 @@ def _original(visit: Visit) -> Original:
         fbp=visit.fbp_cookie,
         referer=visit.referer,
     )
+
+
+def _ipv6_network(ip: str) -> bytes:
+    """The /64, or the IPv4 address that is written as IPv6."""
+    address = inet_pton(AF_INET6, ip)
+    return address[12:] if address[:12] == _MAPPED else address[:_IPV6_NETWORK_BYTES]
 
 
 def _host(referer: str) -> str:

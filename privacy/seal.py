@@ -6,6 +6,8 @@ bytes 5-16   nonce
 the rest     ciphertext and tag; the click id is authenticated with it, so a blob cannot move to another click
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from struct import Struct
 from uuid import UUID
 
@@ -62,13 +64,20 @@ class Sealer:
             return None
         nonce_at, body_at = _HEAD.size, _HEAD.size + _NONCE
         head, nonce, body = blob[:nonce_at], blob[nonce_at:body_at], blob[body_at:]
-        cipher = self._cipher(_HEAD.unpack(head)[1])
+        period = _HEAD.unpack(head)[1]
+        for cipher in self._opening(period):
+            with suppress(InvalidTag, msgspec.MsgspecError):
+                return _decode(cipher.decrypt(nonce, body, head + click_id.bytes))
+        return None
+
+    def _opening(self, period: int) -> Iterator[AESGCM]:
+        cipher = self._cipher(period)
         if cipher is None:
-            return None
-        try:
-            return _decode(cipher.decrypt(nonce, body, head + click_id.bytes))
-        except (InvalidTag, msgspec.MsgspecError):
-            return None
+            return
+        yield cipher
+        keys = self._keyring.period_keys(period)
+        for alternate in keys.alternates if keys else ():
+            yield AESGCM(alternate)
 
     def _cipher(self, period: int) -> AESGCM | None:
         keys = self._keyring.period_keys(period)

@@ -77,6 +77,9 @@ class Settings(BaseModel):
     )
     click_ttl: int = Field(180, ge=1, le=86400, description="Seconds a click stays visible in Redis")
     attribution_days: int = Field(28, ge=1, le=400, description="Days a token may be redeemed")
+    sealed_days: int = Field(
+        7, ge=1, le=400, description="Whole days after its own that a day's sealed originals can be opened"
+    )
     ring_size: int = Field(50_000, ge=0, description="Clicks kept in memory while no store takes them")
     settle_batch: int = Field(
         2000,

@@ -206,3 +206,17 @@ accounting = Table(
     ),
     Index("ix_accounting_minute", "minute"),
 )
+
+# Keys that nodes share, under a master secret that is never here. No row leaves: a key that is destroyed stays a tombstone.
+shared_keys = Table(
+    "shared_keys",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("copy", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary),
+    Column("master_id", String(16), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("active_from", UtcMillis),
+    Column("destroyed_at", UtcMillis),
+)

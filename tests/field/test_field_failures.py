@@ -263,7 +263,18 @@ async def test_f17_missing_tables_break_neither_redirect_nor_start_and_all_settl
     door: Door, site: Site
 ) -> None:
     """A statement that failed leaves nothing behind that fails the next one."""
-    for table in ("clicks", "starts", "outbox", "ads", "accounting", "links", "bots", "pixels", "catalog"):
+    for table in (
+        "clicks",
+        "starts",
+        "outbox",
+        "ads",
+        "accounting",
+        "links",
+        "bots",
+        "pixels",
+        "catalog",
+        "shared_keys",
+    ):
         await site.execute(f"DROP TABLE {table}")
     tokens = [await door.click(f"src={number}") for number in range(10)]
     answers = [await door.start(token, 7) for token in tokens]
