@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.attribution import Owner, Start
 from domain.click import Click
 from domain.clock import Clock
+from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable, TrilhaError
 from domain.links import Bot
 from domain.observations import Observer
@@ -66,13 +67,14 @@ class StartAnswer:
     """What became of a start.
 
     owner: this person owns the click, for good. With `deferred` it is False because nobody knows yet: SQL could not
-    be asked, the start is kept and will be settled. click: only ever the owner's own (or, deferred, what was found).
+    be asked, the start is kept and will be settled. click: only ever the owner's own (or, deferred, what was found); enrichment likewise, once it was settled.
     """
 
     owner: bool
     click: Click | None
     state: Literal["settled", "deferred"]
     direct: bool = False
+    enrichment: Enrichment | None = None
 
 
 class Associate:
@@ -142,4 +144,9 @@ def _answer(start: Start, row: LedgerRow | None) -> StartAnswer:
     if row is None:
         return StartAnswer(owner=False, click=None, state="settled", direct=True)
     mine = row.owner == start.owner
-    return StartAnswer(owner=mine, click=row.click if mine else None, state="settled")
+    return StartAnswer(
+        owner=mine,
+        click=row.click if mine else None,
+        state="settled",
+        enrichment=row.enrichment if mine else None,
+    )

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from backends.build import Stores, open_all_spools
 from backends.sql.books import Books, read_books
 from backends.sql.engine import make_engine
 from bot.associate import Associate, StartAnswer, StartRequest
-from cli.common import CLOCK, PATIENCE, Json, local_time, run, settings, show, stores_of
+from cli.common import CLOCK, PATIENCE, Json, duration_ms, local_time, run, settings, show, stores_of
 from daemon.api import start_json
 from daemon.catalog import CatalogCache
 from daemon.inspect import Inspect, view_json
@@ -51,7 +50,7 @@ def show_click(token: Token, as_json: Json = False) -> None:
             return view_json(view, catalog.bot_name), known, view.certain
 
     shown, known, certain = run(look())
-    text = "\n".join(f"{name:14} {value if value is not None else '-'}" for name, value in shown.items())
+    text = "\n".join(f"{name:14} {_line(value)}" for name, value in shown.items())
     if shown["known_from"] == "token":
         text += "\n\n" + (
             "No store has this click: this is all that its token says."
@@ -61,6 +60,16 @@ def show_click(token: Token, as_json: Json = False) -> None:
     show(shown, as_json=as_json, text=text)
     if not known:
         sys.exit(1 if certain else 3)
+
+
+def _line(value: Any) -> str:
+    """One value in one line; of an object, what is known."""
+    if isinstance(value, dict):
+        known = {name: _line(part) for name, part in value.items() if part not in (None, "", [], {})}
+        return ", ".join(f"{name} {part}" for name, part in known.items()) or "-"
+    if isinstance(value, list):
+        return "; ".join(_line(part) for part in value) or "-"
+    return "-" if value is None else str(value)
 
 
 def start(
@@ -103,7 +112,7 @@ def accounting(
 ) -> None:
     """The books: what was promised, and where it is. Exits 1 when they do not balance."""
     given = settings()
-    books, until = run(_books(given, _duration_ms(since)))
+    books, until = run(_books(given, duration_ms(since)))
     values = asdict(books) | {"until": iso(until), "balanced": books.balanced, "faults": books.faults}
     show(values, as_json=as_json, text=_books_text(books, local_time(until, given)))
     if not books.balanced:
@@ -161,13 +170,6 @@ def _start_text(answer: StartAnswer, given: Settings) -> str:
     if answer.click is None:
         return "bound; the click itself has not arrived yet"
     return f"bound to the click of {local_time(answer.click.at_ms, given)}"
-
-
-def _duration_ms(text: str) -> int:
-    units = {"m": "minutes", "h": "hours", "d": "days"}
-    if not text[:-1].isdigit() or text[-1:] not in units:
-        raise ConfigError(f"not a duration: {text!r}. Write 90m, 24h or 7d")
-    return int(timedelta(**{units[text[-1]]: int(text[:-1])}).total_seconds() * 1000)
 
 
 def _books_text(books: Books, until: str) -> str:

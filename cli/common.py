@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from backends.build import Stores, open_stores
 from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
 from domain.clock import SystemClock
+from domain.errors import ConfigError
 from domain.observations import Silent
 from runtime.settings import Settings, load_settings
 
@@ -51,6 +52,14 @@ def show_table(headings: list[str], rows: list[list[str]], *, empty: str) -> Non
 def local_time(at_ms: int, given: Settings) -> str:
     """A time as the operator's clock shows it, with the name of its zone."""
     return f"{datetime.fromtimestamp(at_ms / 1000, ZoneInfo(given.timezone)):%Y-%m-%d %H:%M:%S} ({given.timezone})"
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of `90m`, `24h` or `7d`; ConfigError for anything else."""
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    if not text[:-1].isdigit() or text[-1:] not in units:
+        raise ConfigError(f"not a duration: {text!r}. Write 90m, 24h or 7d")
+    return int(timedelta(**{units[text[-1]]: int(text[:-1])}).total_seconds() * 1000)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, geoip, keys, links, load, processes, up
+from cli import clicks, doctor, geoip, keys, links, load, processes, rescore, up
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
 EXIT_FAILED = 1
@@ -26,6 +26,7 @@ app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
 app.command()(clicks.accounting)
+app.command()(rescore.rescore)
 app.add_typer(links.links, name="link")
 app.add_typer(links.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")

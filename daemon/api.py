@@ -141,7 +141,11 @@ class Api:
 def start_json(answer: StartAnswer) -> dict[str, Any]:
     """The object of the API and of `trilha start --json`."""
     click = answer.click
-    shown = {"id": str(click.id), "clicked_at": iso(click.at_ms), **click_json(click)} if click else None
+    shown = (
+        {"id": str(click.id), "clicked_at": iso(click.at_ms), **click_json(click, answer.enrichment)}
+        if click
+        else None
+    )
     return {"owner": answer.owner, "click": shown, "state": answer.state, "direct": answer.direct}
 
 

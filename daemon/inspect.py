@@ -7,6 +7,7 @@ from uuid import UUID
 from domain.attribution import ClickRef
 from domain.click import Ad, Click
 from domain.clock import iso
+from domain.enrichment import Enrichment, Scores
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
 from domain.links import Link
@@ -115,7 +116,7 @@ def view_json(view: ClickView, bot_name: "BotName") -> dict[str, Any]:
         "clicked_at": iso(uuid7_ms(view.ref.id)),
         "known_from": "click" if click else "token",
         "ad": view.ad._asdict() if view.ad else None,
-        **click_json(click),
+        **click_json(click, row.enrichment if row else None),
         "durability": view.durability.value,
         "visible": view.visible,
         "settled": row is not None and row.click is not None,
@@ -123,8 +124,8 @@ def view_json(view: ClickView, bot_name: "BotName") -> dict[str, Any]:
     }
 
 
-def click_json(click: Click | None) -> dict[str, Any]:
-    """What a click says of its ad and its visitor's request."""
+def click_json(click: Click | None, added: Enrichment | None) -> dict[str, Any]:
+    """What a click says of its ad and its visitor's request, and what was added to it; null until it was settled."""
     params = dict(click.params) if click else {}
     return {
         "utm": {name: value for name, value in params.items() if name.startswith("utm_")},
@@ -132,9 +133,24 @@ def click_json(click: Click | None) -> dict[str, Any]:
         "has_fbclid": click is not None and click.fbclid_key is not None,
         "referer_host": click.referer_host if click else "",
         "language": click.language if click else "",
-        "geo": None,
-        "agent": None,
-        "class": _class(click),
+        "geo": added.geo._asdict() if added else None,
+        "agent": added.agent._asdict() if added else None,
+        "class": added.traffic.kind if added else "unknown",
+        "evidence": list(added.traffic.evidence) if added else [],
+        "tentative": added.traffic.tentative if added else None,
+        "scores": _scores_json(added.scores) if added else None,
+    }
+
+
+def _scores_json(scores: Scores) -> dict[str, Any]:
+    return {
+        "bot": {"points": scores.bot.points, "reasons": [reason._asdict() for reason in scores.bot.reasons]},
+        "fraud": {
+            "points": scores.fraud.points,
+            "reasons": [reason._asdict() for reason in scores.fraud.reasons],
+        },
+        "baseline_bot": scores.baseline_bot,
+        "baseline_fraud": scores.baseline_fraud,
     }
 
 
@@ -142,14 +158,6 @@ class BotName(Protocol):
     """The username of a bot's id, or None."""
 
     def __call__(self, bot_id: int, /) -> str | None: ...
-
-
-def _class(click: Click | None) -> str:
-    if click is None:
-        return "unknown"
-    if click.method == "HEAD":
-        return "head"
-    return "prefetch" if click.prefetch else "unknown"
 
 
 def _owner_json(row: LedgerRow, bot_name: BotName) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Settle: spool -> SQL -> trim. Runs all day, so what happens after an outage is what happens always.
+"""Settle: spool -> enrich -> SQL -> trim. Runs all day, so what happens after an outage is what happens always.
 
 A record leaves the spool only after its COMMIT. Dying in between settles it again, which changes nothing (I12).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,13 @@ from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click, Tombstone
 from domain.clock import Clock
+from domain.enrichment import Enrichment
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 from domain.ports import Ledger
 from runtime.logs import get_logger
 
 T = TypeVar("T")
+Enrich = Callable[[Sequence[Click]], Mapping[UUID, Enrichment]]
 SMALLEST_BATCH = 25
 TARGET_SECONDS = 0.25
 _log = get_logger("trilha.settle")
@@ -78,12 +80,14 @@ class Settler:
         folders: Callable[[], Sequence[Path]],
         open_spool: Callable[[Path], Spool],
         ledger: Ledger,
+        enrich: Enrich,
         clock: Clock,
         batch: int,
     ) -> None:
         self._folders = folders
         self._open = open_spool
         self._ledger = ledger
+        self._enrich = enrich
         self._clock = clock
         self._size = BatchSize(batch)
         self._spools: dict[Path, Spool] = {}
@@ -154,7 +158,8 @@ class Settler:
     async def _into_sql(self, records: Sequence[Record]) -> None:
         facts = _Facts.of(records)
         began = self._clock.monotonic()
-        await self._ledger.settle(facts.clicks, facts.starts, facts.books, facts.erased)
+        added = await self._in_thread(lambda: self._enrich(facts.clicks))
+        await self._ledger.settle(facts.clicks, facts.starts, facts.books, facts.erased, added)
         self._size.took(len(records), self._clock.monotonic() - began)
 
     async def _one_by_one(self, spool: Spool, entries: Sequence[Entry]) -> None:

@@ -1,4 +1,4 @@
-"""Front door of `trilha work`: settles spools, provisions keys ahead, and destroys those whose days are over."""
+"""Front door of `trilha work`: settles spools, scores what was started, provisions keys ahead, and destroys those whose days are over."""
 
 import asyncio
 
@@ -7,6 +7,10 @@ from backends.spool import spools_under
 from backends.sql.engine import make_engine
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
+from backends.sql.scoring import SqlScoring
+from daemon.enrich.build import make_enricher
+from daemon.enrich.geo import GeoIp
+from daemon.scoring import Scoring
 from daemon.settle import Settler
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -20,6 +24,8 @@ from runtime.settings import Settings
 IDLE_SECONDS = 0.2
 DOWN_SECONDS = 1.0
 KEYS_SECONDS = 60.0
+SCORING_SECONDS = 1.0
+PLACES_SECONDS = 60.0
 _log = get_logger("trilha.work")
 
 
@@ -28,22 +34,38 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
     lock = lock_settling(settings)
     keyring = Keyring(settings.secrets, clock)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
+    places = await asyncio.to_thread(GeoIp, settings.geoip)
+    enricher = make_enricher(settings, keyring, places)
     settler = Settler(
         folders=lambda: spools_under(settings.spools),
         open_spool=lambda folder: open_spool(settings, folder),
         ledger=SqlLedger(engine),
+        enrich=enricher.settled,
         clock=clock,
         batch=settings.settle_batch,
     )
     sharing = Sharing(keyring, SqlKeys(engine), clock, sealed_days=settings.sealed_days)
-    keys = asyncio.create_task(repeat(sharing.refresh, KEYS_SECONDS, stop))
+    scoring = Scoring(SqlScoring(engine), enricher.of, clock)
+    beside = (
+        (sharing.refresh, KEYS_SECONDS),
+        (scoring.due, SCORING_SECONDS),
+        (lambda: _refresh_places(places), PLACES_SECONDS),
+    )
+    background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     try:
         await _settle_until(stop, settler)
     finally:
-        keys.cancel()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         await settler.close()
         await engine.dispose()
         lock.release()
+
+
+async def _refresh_places(places: GeoIp) -> None:
+    for changed in await asyncio.to_thread(places.refresh):
+        _log.info("a GeoIP database changed", database=changed.path.name, state=changed.state)
 
 
 async def _settle_until(stop: asyncio.Event, settler: Settler) -> None:

@@ -22,6 +22,9 @@ TRAFFIC_CLASSES: tuple[TrafficClass, ...] = (
 )
 Device = Literal["phone", "tablet", "desktop", "tv", "other", "unknown"]
 Automation = Literal["crawler", "preview", "tool"]
+# Evidence that is read again once the original is gone.
+NO_USER_AGENT = "no user agent"
+USER_AGENT_GONE = "user agent not kept"
 
 
 class Geo(NamedTuple):

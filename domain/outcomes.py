@@ -70,3 +70,29 @@ class LedgerRow:
     ad_key: bytes
     spooled: bool
     enrichment: Enrichment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What the stores say around one click, for its scores; 0 where nothing was counted.
+
+    started: whether anybody redeemed its token; None while that may still come. repeats: clicks of its visitor on its link in its minute, itself included. token_users: people who pressed START with
+    its token. fbclid_visitors: visitors that came with its fbclid, at most 500. visitor_users: people who started from its
+    visitor's address in the minute before its own start.
+    """
+
+    started: bool | None = None
+    started_at_ms: int | None = None
+    repeats: int = 0
+    token_users: int = 0
+    fbclid_visitors: int = 0
+    visitor_users: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorable:
+    """A click in SQL that can be scored, again or for the first time."""
+
+    click: Click
+    counts: Counts
+    kept: Enrichment | None

@@ -23,9 +23,13 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
 from backends.sql.schema import clicks
+from backends.sql.scoring import SqlScoring
 from daemon.api_keys import make_api_key
 from daemon.catalog import CatalogCache
+from daemon.enrich.build import make_enricher
+from daemon.enrich.geo import GeoIp
 from daemon.main import serve
+from daemon.scoring import Scoring
 from daemon.settle import Settler
 from domain.attribution import ClickRef
 from domain.clock import Clock, SystemClock
@@ -227,15 +231,20 @@ class Site:
     async def settle(self) -> int:
         """Move everything that is spooled into SQL, as the worker does."""
         async with self.engine() as engine:
+            ring = Keyring(self.settings.secrets, self.clock)
+            enricher = make_enricher(self.settings, ring, GeoIp(self.settings.geoip))
             settler = Settler(
                 folders=lambda: spools_under(self.settings.spools),
                 open_spool=lambda folder: open_spool(self.settings, folder),
                 ledger=SqlLedger(engine),
+                enrich=enricher.settled,
                 clock=self.clock,
                 batch=self.settings.settle_batch,
             )
             try:
-                return await settler.drain()
+                moved = await settler.drain()
+                await Scoring(SqlScoring(engine), enricher.of, self.clock).due()
+                return moved
             finally:
                 await settler.close()
 

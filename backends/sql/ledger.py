@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Insert, Row, case, func, null, select
+from sqlalchemy import ColumnElement, Insert, Row, bindparam, case, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.codec import Packed, pack
@@ -51,6 +51,7 @@ _ERASED_FACT = (
     *ENRICHMENT_COLUMNS,
 )
 _ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*_CLICK_FACT, *_START_FACT, *ENRICHMENT_COLUMNS))
+_RESCORE = clicks.update().where(clicks.c.id == bindparam("click_id")).values(scored_at=None)
 _RECEIPT = Receipt(durability=Durability.SYNCED, visible=False)
 _AD_MEMORY = 50_000
 
@@ -164,7 +165,11 @@ class SqlLedger:
         row = ledger_row((await connection.execute(self._put_start, values)).one())
         await self._remember_ads(connection, [click] if click is not None else [])
         await self._complete(connection, [start.click.id])
-        await self._note(connection, start, "attributed" if row.owner == start.owner else "taken")
+        mine = row.owner == start.owner
+        await self._note(connection, start, "attributed" if mine else "taken")
+        if not mine:
+            # One more person with this token: its scores are made again.
+            await connection.execute(_RESCORE, {"click_id": start.click.id})
         return row
 
     async def _complete(self, connection: AsyncConnection, ids: Sequence[UUID]) -> None:
@@ -239,6 +244,10 @@ def _set_once(statement: Any) -> Any:
             **{name: case((no_owner, new[name]), else_=clicks.c[name]) for name in _START_FACT},
             **{name: case((not_enriched, new[name]), else_=clicks.c[name]) for name in ENRICHMENT_COLUMNS},
             "spooled": clicks.c.spooled | new.spooled,
+            # A start that comes makes its click's scores anew.
+            "scored_at": case(
+                (no_owner & new.owner_telegram_id.is_not(None), null()), else_=clicks.c.scored_at
+            ),
         },
     )
 

@@ -135,7 +135,7 @@ clicks = Table(
     Column("reasons", JSON),
     Column("baseline_bot", Integer),
     Column("baseline_fraud", Integer),
-    # When its start was counted into the scores.
+    # When its start was counted into the scores, or that there is none although there should be.
     Column("scored_at", UtcMillis),
     Index("ix_clicks_owner", "owner_bot_id", "owner_telegram_id"),
     Index("ix_clicks_fbclid_key", "fbclid_key"),
@@ -145,7 +145,7 @@ _owned = clicks.c.owner_telegram_id.is_not(None)
 unscored = (
     clicks.c.clicked_at.is_not(None)
     & clicks.c.erased_at.is_(None)
-    & (clicks.c.traffic_class.is_(None) | (_owned & clicks.c.scored_at.is_(None)))
+    & (clicks.c.traffic_class.is_(None) | ((_owned | clicks.c.tentative) & clicks.c.scored_at.is_(None)))
 )
 Index(
     "ix_clicks_owned_visitor",

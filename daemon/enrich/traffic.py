@@ -1,8 +1,8 @@
 """What kind of visit a click was, with what that was read from. It is written down, and never changes the answer."""
 
-from domain.enrichment import Agent, Traffic, TrafficClass
+from daemon.enrich.networks import META
+from domain.enrichment import NO_USER_AGENT, USER_AGENT_GONE, Agent, Traffic, TrafficClass
 
-META = 32934  # the autonomous system that Meta's own programs come from
 LIGER = "x-fb-http-engine"
 REDEEMED = "redeemed"
 _HOSTING = " hosting"
@@ -85,8 +85,8 @@ def _of_agent(agent: Agent, *, given: bool | None) -> tuple[str, ...]:
     if _is_browser(agent):
         return (f"agent:{agent.device}",)
     if given is None:
-        return ("user agent not kept",)
-    return ("agent:not recognised",) if given else ("no user agent",)
+        return (USER_AGENT_GONE,)
+    return ("agent:not recognised",) if given else (NO_USER_AGENT,)
 
 
 def _of_request(method: str, prefetch: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ stands a saboteur of its files, which also knows what a power cut would leave.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,11 +30,13 @@ from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry, ReceiptBook
 from domain.click import Click, Tombstone
 from domain.clock import ManualClock
+from domain.enrichment import Enrichment
 from domain.errors import InvalidToken, StoreUnavailable
 from domain.ids import ClickIds
 from domain.links import Bot
 from domain.observations import Silent
 from domain.outcomes import UNKNOWN, LedgerRow, Lookup, Receipt
+from domain.ports import NOTHING_ADDED
 from privacy.keyring import Keyring
 from privacy.token import Minter
 from tests.faults.sqlite_vfs import Watch, watch
@@ -84,8 +86,9 @@ class Wrapped:
         begun: Sequence[Start],
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
+        enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
     ) -> None:
-        await self._do(self.store.settle(batch, begun, books, erased))
+        await self._do(self.store.settle(batch, begun, books, erased, enrichments))
 
     async def put_start(self, start: Start) -> None:
         await self._do(self.store.put_start(start))
@@ -340,6 +343,7 @@ class Trilha:
             folders=lambda: spools_under(self._spools),
             open_spool=spool_beside,
             ledger=self._sql,
+            enrich=lambda batch: {click.id: Enrichment() for click in batch},
             clock=self._clock,
             batch=3,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -20,8 +20,10 @@ from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
 from domain.clock import ManualClock
+from domain.enrichment import Enrichment
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.outcomes import Found
+from domain.ports import NOTHING_ADDED
 from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, spool_beside, start_of
 
 
@@ -40,12 +42,13 @@ class Flaky:
         begun: Sequence[Start],
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
+        enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
     ) -> None:
         if self.down:
             raise StoreUnavailable("down")
         if any(record.id in self.poison for record in (*batch, *begun)):
             raise RecordRejected("poison")
-        await self._ledger.settle(batch, begun, books, erased)
+        await self._ledger.settle(batch, begun, books, erased, enrichments)
         if self.lose_answer:
             raise StoreUnavailable("the answer to COMMIT was lost")
 
@@ -65,6 +68,7 @@ class Workbench:
             folders=lambda: spools_under(self.root),
             open_spool=spool_beside,
             ledger=self.flaky,  # type: ignore[arg-type]
+            enrich=lambda batch: {click.id: Enrichment() for click in batch},
             clock=ManualClock(),
             batch=batch,
         )

@@ -38,7 +38,7 @@ _COLUMNS: tuple[tuple[str, sa.types.TypeEngine[Any]], ...] = (
 _OWNED = sa.text("owner_telegram_id IS NOT NULL")
 _UNSCORED = sa.text(
     "clicked_at IS NOT NULL AND erased_at IS NULL"
-    " AND (traffic_class IS NULL OR owner_telegram_id IS NOT NULL AND scored_at IS NULL)"
+    " AND (traffic_class IS NULL OR (owner_telegram_id IS NOT NULL OR tentative) AND scored_at IS NULL)"
 )
 
 
