@@ -190,6 +190,15 @@ def test_country_hour_and_a_missing_fbclid_never_change_a_score(
     assert fraud_score(elsewhere) == fraud_score(found)
 
 
+@pytest.mark.parametrize("seen", [sign[0] for sign in SIGNS], ids=str)
+@pytest.mark.parametrize("country", [None, "BR", "PT", "US", "JP"])
+def test_every_hour_of_every_country_has_the_same_score(seen: dict[str, Any], country: str | None) -> None:
+    found = replace(NOTHING_KNOWN, **seen)
+    for hour, has_fbclid in itertools.product(range(24), [True, False]):
+        elsewhere = replace(found, country=country, local_hour=hour, has_fbclid=has_fbclid)
+        assert (bot_score(elsewhere), fraud_score(elsewhere)) == (bot_score(found), fraud_score(found))
+
+
 @given(evidences, st.sampled_from(["repeats", "token_users", "fbclid_visitors", "visitor_users"]), counts)
 def test_more_of_the_same_never_takes_points_away(found: Evidence, name: str, more: int) -> None:
     grown = replace(found, **{name: getattr(found, name) + more})
