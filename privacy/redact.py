@@ -66,10 +66,10 @@ _V4_IN_A_NAME = re.compile(r"(?<!\d)\d{1,3}(?:-\d{1,3}){3}(?!\d)(?:-\d{1,3})*+",
 _AGENT = re.compile(
     r"(?i)mozilla/|like gecko|android \(|\[?fb(?:an|av|_iab)/"
     r"|\((?:khtml|compatible|like |\+https?:|(?:linux|iphone|ipad|windows|macintosh|x11|android)[;: ])"
-    r"|(?<![a-z0-9/_.+-])[a-z][a-z0-9_.+-]{0,60}+/\d[a-z0-9_.+-]{0,40}+ {0,4}+\("
+    r"|(?<![a-z0-9_.+-])[a-z][a-z0-9_.+-]{0,60}+/\d[a-z0-9_.+-]{0,40}+ {0,4}+\("
 )
 _PRODUCT = re.compile(
-    r"(?<![A-Za-z0-9/_.%@+-])(?!HTTP/|trilha/)[A-Za-z][A-Za-z0-9_.+-]{0,60}+/v?\d{1,10}+\.\d[A-Za-z0-9_.]*+"
+    r"(?<![A-Za-z0-9_.+-])(?!HTTP/|trilha/)[A-Za-z][A-Za-z0-9_.+-]{0,60}+/v?\d{1,10}+\.\d[A-Za-z0-9_.]*+"
 )
 PATTERNS = (
     _LITERAL, _URL, _TO_LINE_END, _TO_WORD_END, _BEARER, _CLICK_PATH, _KNOWN_FORM, _RUN, _UUID, _ADDRESS, _V4,
@@ -257,9 +257,9 @@ def _is_v6(run: str) -> bool:
 
 
 def _without_v4(found: re.Match[str]) -> str:
-    text = found[0]
+    text, before = found[0], found.string[: found.start()][-1:]
     ours = text == "0.0.0.0" or (text.startswith("127.") and text.count(".") == 3)
-    return text if ours else "[ip]"
+    return text if ours and not before.isdigit() else "[ip]"
 
 
 # In this order: names and forms that say where a secret ends come before those that only say what one looks like.
