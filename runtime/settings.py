@@ -93,7 +93,7 @@ class Settings(BaseModel):
         None, description="What ad URLs begin with, such as https://go.example.com; default: PUBLIC_BIND"
     )
     access_log: bool = Field(
-        False,
+        default=False,
         description="Keep the access log of Marco Civil (time and address of every click, encrypted, six months)",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
