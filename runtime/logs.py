@@ -53,6 +53,8 @@ def set_up_logs(level: str, redact: Processor) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
     root.handlers = [handler]
+    # What a library keeps from the root (uvicorn its access log) would be printed as it is.
+    logging.lastResort = handler
     root.setLevel(level.upper())
     logging.getLogger("uvicorn.error").setLevel("WARNING")
 

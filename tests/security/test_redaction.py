@@ -414,13 +414,17 @@ def _raised(secret: str, kind: type[Exception] = ValueError) -> Exception:
 @contextmanager
 def ours_alone() -> Iterator[None]:
     """Without pytest's own handlers, which look at records before they are redacted, and raise where ours do not."""
-    root = logging.getLogger()
-    handlers = root.handlers
-    root.handlers = [handler for handler in handlers if type(handler).__module__ == "runtime.logs"]
+    named = [
+        logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)
+    ]
+    held = {logger: logger.handlers for logger in (logging.getLogger(), *named)}
+    for logger, handlers in held.items():
+        logger.handlers = [handler for handler in handlers if type(handler).__module__ == "runtime.logs"]
     try:
         yield
     finally:
-        root.handlers = handlers
+        for logger, handlers in held.items():
+            logger.handlers = handlers
 
 
 def _log_everywhere(secret: str) -> int:
@@ -445,10 +449,13 @@ def _log_everywhere(secret: str) -> int:
         logging.getLogger(name).error("of %s: %r", secret, {secret: [secret]})
         logging.getLogger(name).error(secret, exc_info=error, stack_info=True)
     plain.warning("x %s", Held(secret), extra={"extra": secret, "color_message": secret})
+    alone = logging.getLogger("kept.from.the.root")
+    alone.propagate = False
+    alone.error("of %s", secret)
     plain.error(secret + " %s")
     plain.error(secret + " %d", secret)  # logging's own answer to this shows the arguments
     plain.warning({"msg": secret})
-    return 33
+    return 34
 
 
 @given(secret=anything)
