@@ -67,7 +67,7 @@ def files(home: Path) -> list[Path]:
 
 
 @given(found=st.lists(st.tuples(st.integers(-100, 100), st.ip_addresses()), max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 def test_what_was_appended_is_read_back_by_time(tmp_path_factory: Any, found: list[Any]) -> None:
     log = opened(tmp_path_factory.mktemp("home"), ManualClock(now_ms=NOW))
     records = [at(NOW + hours * 3_600_000, str(ip)) for hours, ip in found]
