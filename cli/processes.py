@@ -13,7 +13,7 @@ from daemon.worker import work as work_until
 from domain.clock import Clock
 from privacy.redact import redact_event
 from runtime.lifecycle import stop_on_signals
-from runtime.logs import set_up_logs
+from runtime.logs import log_uncaught, set_up_logs
 from runtime.settings import Settings, load_settings
 
 Process = Callable[[Settings, Clock, asyncio.Event], Awaitable[None]]
@@ -49,6 +49,7 @@ async def migrate_with(given: Settings) -> tuple[str | None, str]:
 def _run_until_stopped(process: Process) -> None:
     given = load_settings()
     set_up_logs(given.log_level, redact_event)
+    log_uncaught()
 
     async def run_it() -> None:
         await process(given, CLOCK, stop_on_signals())

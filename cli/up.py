@@ -22,7 +22,7 @@ from domain.links import Link
 from privacy.keyring import Keyring
 from privacy.redact import redact_event
 from runtime.lifecycle import sleep_until, stop_on_signals
-from runtime.logs import set_up_logs
+from runtime.logs import log_uncaught, set_up_logs
 from runtime.settings import Bind, Settings, child_environment, load_settings
 
 DEMO_SLUG = "demo"
@@ -46,6 +46,7 @@ def up(
     """
     given = _settings(public_bind, private_bind)
     set_up_logs("warning", redact_event)
+    log_uncaught()
     sys.exit(asyncio.run(_up(given, without_redis=without_redis)))
 
 

@@ -15,6 +15,7 @@ from daemon.api_keys import ApiKeys
 from daemon.inspect import BotName, Inspect, click_json, view_json
 from domain.clock import iso
 from domain.errors import InvalidToken, StoreUnavailable
+from privacy.redact import redact_text
 
 MAX_BODY = 16 * 1024
 Handler = Callable[[Request], Awaitable[Response]]
@@ -112,7 +113,7 @@ class Api:
         except InvalidToken:
             return _error(422, "invalid_token", "the token is not ours, or too old")
         except UnknownBot as error:
-            return _error(422, "unknown_bot", str(error))
+            return _error(422, "unknown_bot", redact_text(str(error)))
         except StoreUnavailable:
             return _error(503, "unavailable", "the start could not be kept; send it again", retry=True)
         return JSONResponse(start_json(answer))
@@ -158,7 +159,13 @@ async def _body(request: Request) -> StartBody | Response:
     try:
         return msgspec.json.decode(raw, type=StartBody)
     except msgspec.MsgspecError as error:
-        return _error(422, "invalid_body", str(error))
+        return _error(422, "invalid_body", redact_text(_without_names(str(error))))
+
+
+def _without_names(text: str) -> str:
+    """What msgspec says of a body, without the one thing in it that is the sender's own: the name of an unknown field."""
+    told, unknown, _ = text.partition(" unknown field ")
+    return f"{told}{unknown.rstrip()}" if unknown else text
 
 
 def _error(status: int, code: str, detail: str, *, retry: bool = False) -> Response:

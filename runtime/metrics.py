@@ -1,40 +1,67 @@
 """Metrics: the Observer that Prometheus reads. Labels come from closed sets; none is personal.
 
-Counting happens on every request, so it is an addition in a dict; families are made of it when Prometheus asks.
+Counting happens on every request, so it is an addition in a dict; families are made of it when Prometheus asks. Each
+label's set is written here, and a value that is not in it is counted as `other`: no text of a stranger becomes a label.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from domain.observations import RedirectOutcome
-from domain.outcomes import Receipt
+from domain.outcomes import Durability, Receipt
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 STATES = {"closed": 0, "half_open": 1, "open": 2}
+TIERS = ("redis", "disk", "sql")
+OPERATIONS = ("put", "find", "probe")
+ANSWERS = ("ok", "failed", "skipped", "rejected")
+STARTS = ("attributed", "direct", "taken", "unknown")
+START_STATES = ("settled", "deferred")
+OTHER = "other"
+UNKNOWN_STATE = -1
 Labels = tuple[str, ...]
 C = TypeVar("C", bound="_Count | _Seconds")
 
 
 class _Count:
-    """A counter or a gauge by labels."""
+    """A counter or a gauge by labels, each with the values that it may have."""
 
     def __init__(
-        self, family: type[CounterMetricFamily | GaugeMetricFamily], name: str, says: str, *labels: str
+        self,
+        family: type[CounterMetricFamily | GaugeMetricFamily],
+        name: str,
+        says: str,
+        **labels: Iterable[str],
     ) -> None:
-        self._family, self._name, self._says, self.labels = family, name, says, labels
-        self.values: defaultdict[Labels, float] = defaultdict(float)
+        self._family, self._name, self._says = family, name, says
+        self.labels = tuple(labels)
+        self._known = [frozenset(values) for values in labels.values()]
+        self._values: defaultdict[Labels, float] = defaultdict(float)
         if not labels:
-            self.values[()] = 0.0
+            self._values[()] = 0.0
+
+    def add(self, number: float, *labels: str) -> None:
+        """Count."""
+        self._values[labels if labels in self._values else self._closed(labels)] += number
+
+    def set(self, number: float, *labels: str) -> None:
+        """Show this number from now on."""
+        self._values[labels if labels in self._values else self._closed(labels)] = number
+
+    def _closed(self, labels: Labels) -> Labels:
+        return tuple(
+            value if value in known else OTHER for value, known in zip(labels, self._known, strict=True)
+        )
 
     def collect(self) -> Iterable[Metric]:
         """The family as it is now."""
         family = self._family(self._name, self._says, labels=self.labels)
-        for values, number in self.values.items():
+        for values, number in self._values.items():
             family.add_metric(values, number)
         return [family]
 
@@ -83,16 +110,33 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         count, gauge = CounterMetricFamily, GaugeMetricFamily
-        self._redirects = self._new(_Count(count, "trilha_redirects", "Answers of /go", "outcome"))
+        self._redirects = self._new(
+            _Count(count, "trilha_redirects", "Answers of /go", outcome=get_args(RedirectOutcome))
+        )
         self._seconds = self._new(_Seconds("trilha_redirect_seconds", "Time to answer /go"))
         self._receipts = self._new(
-            _Count(count, "trilha_receipts", "Clicks by what was promised", "durability", "visible")
+            _Count(
+                count,
+                "trilha_receipts",
+                "Clicks by what was promised",
+                durability=[*Durability],
+                visible=("yes", "no"),
+            )
         )
         self._tiers = self._new(
-            _Count(count, "trilha_tier_calls", "Calls of stores", "tier", "operation", "outcome")
+            _Count(
+                count,
+                "trilha_tier_calls",
+                "Calls of stores",
+                tier=TIERS,
+                operation=OPERATIONS,
+                outcome=ANSWERS,
+            )
         )
-        self._breakers = self._new(_Count(gauge, "trilha_breaker", "0 closed, 1 half-open, 2 open", "tier"))
-        self._opened = self._new(_Count(count, "trilha_breaker_opened", "Times a breaker opened", "tier"))
+        self._breakers = self._new(
+            _Count(gauge, "trilha_breaker", "0 closed, 1 half-open, 2 open", tier=TIERS)
+        )
+        self._opened = self._new(_Count(count, "trilha_breaker_opened", "Times a breaker opened", tier=TIERS))
         self._ring = self._new(_Count(gauge, "trilha_ring_waiting", "Clicks in memory that no store has"))
         self._dropped = self._new(
             _Count(count, "trilha_ring_dropped", "Clicks lost because the ring was full")
@@ -100,40 +144,42 @@ class Metrics:
         self._records = self._new(_Count(gauge, "trilha_spool_entries", "Entries waiting in the spools"))
         self._bytes = self._new(_Count(gauge, "trilha_spool_bytes", "Size of the spools on disk"))
         self._full = self._new(_Count(gauge, "trilha_spool_full_ratio", "Share of the spools' quota in use"))
-        self._starts = self._new(_Count(count, "trilha_starts", "Starts by kind and state", "kind", "state"))
+        self._starts = self._new(
+            _Count(count, "trilha_starts", "Starts by kind and state", kind=STARTS, state=START_STATES)
+        )
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """One answer of /go."""
-        self._redirects.values[outcome,] += 1
+        self._redirects.add(1, outcome)
         self._seconds.observe(seconds)
 
     def receipt(self, receipt: Receipt, clicks: int) -> None:
         """What was promised for some clicks."""
-        self._receipts.values[receipt.durability.value, "yes" if receipt.visible else "no"] += clicks
+        self._receipts.add(clicks, receipt.durability.value, "yes" if receipt.visible else "no")
 
     def tier(self, tier: str, operation: str, outcome: str) -> None:
         """One call of a store."""
-        self._tiers.values[tier, operation, outcome] += 1
+        self._tiers.add(1, tier, operation, outcome)
 
     def breaker(self, tier: str, state: str) -> None:
         """A breaker changed."""
-        self._breakers.values[tier,] = STATES[state]
-        self._opened.values[tier,] += state == "open"
+        self._breakers.set(STATES.get(state, UNKNOWN_STATE), tier)
+        self._opened.add(state == "open", tier)
 
     def ring(self, waiting: int, dropped: int) -> None:
         """The ring changed."""
-        self._ring.values[()] = waiting
-        self._dropped.values[()] += dropped
+        self._ring.set(waiting)
+        self._dropped.add(dropped)
 
     def backlog(self, entries: int, volume: int, quota: int) -> None:
         """What waits in the spools."""
-        self._records.values[()] = entries
-        self._bytes.values[()] = volume
-        self._full.values[()] = round(volume / quota, 4)
+        self._records.set(entries)
+        self._bytes.set(volume)
+        self._full.set(round(volume / quota, 4))
 
     def start(self, kind: str, state: str) -> None:
         """One start."""
-        self._starts.values[kind, state] += 1
+        self._starts.add(1, kind, state)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

@@ -101,6 +101,10 @@ class Settings(BaseModel):
     npm_registry: str = Field(
         "https://registry.npmjs.org", description="npm registry that `trilha geoip fetch` fetches from"
     )
+    access_log: bool = Field(
+        default=False,
+        description="Keep the access log of Marco Civil (time and address of every click, encrypted, six months)",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
     @field_validator("public_bind", "private_bind", mode="before")
@@ -187,6 +191,16 @@ class Settings(BaseModel):
     def catalog_file(self) -> Path:
         """The copy of links and bots that a daemon starts from when SQL is down."""
         return self.home_dir / "cache" / "catalog.json"
+
+    @property
+    def access_log_dir(self) -> Path:
+        """The access log, if it is kept."""
+        return self.home_dir / "access-log"
+
+    @property
+    def access_log_keys(self) -> Path:
+        """The keys of the access log, apart from the key ring."""
+        return self.home_dir / "secrets" / "access-log.json"
 
     @property
     def base_url(self) -> str:

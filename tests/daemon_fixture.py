@@ -310,7 +310,7 @@ async def _healthz(api: httpx2.AsyncClient) -> None:
 def captured_logs(level: str = "debug") -> Iterator[io.StringIO]:
     """Everything that the product and its libraries log, as it leaves the process: after the redaction."""
     root = logging.getLogger()
-    handlers, before = root.handlers, root.level
+    handlers, before, last = root.handlers, root.level, logging.lastResort
     ours = {name: logging.getLogger(name) for name in ("httpx2", "httpcore2", "asyncio")}
     levels = {name: logger.level for name, logger in ours.items()}
     for logger in ours.values():  # the client of these tests is no part of the product
@@ -322,7 +322,7 @@ def captured_logs(level: str = "debug") -> Iterator[io.StringIO]:
     try:
         yield page
     finally:
-        root.handlers, root.level = handlers, before
+        root.handlers, root.level, logging.lastResort = handlers, before, last
         for name, logger in ours.items():
             logger.setLevel(levels[name])
         structlog.reset_defaults()
