@@ -16,6 +16,7 @@ from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 CONNECT_SECONDS = 2.0
+CHECKPOINT_MS = 50
 _under_way: set[asyncio.Task[Any]] = set()
 
 
@@ -80,6 +81,26 @@ async def one_row(engine: AsyncEngine, wanted: Select[Any]) -> Row[Any] | None:
     return await query(engine, read)
 
 
+async def empty_the_log(engine: AsyncEngine) -> bool:
+    """Write SQLite's log back into its file and cut it to nothing, so that no older copy of a page is left in it.
+
+    False when others were in the way: it gives way to them at once, as writers wait while it waits. PostgreSQL needs none of it.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+
+    async def checkpoint(connection: AsyncConnection) -> bool:
+        patience = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
+        await connection.exec_driver_sql(f"PRAGMA busy_timeout={CHECKPOINT_MS}")
+        try:
+            busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
+        finally:
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
+        return not busy
+
+    return await query(engine, checkpoint)
+
+
 async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
     # A statement that is cancelled leaves its connection to the driver, which drops it with its transaction open: on
     # SQLite the lock is then held for as long as the process lives. Each of its waits is bounded by the engine's patience.
@@ -137,7 +158,8 @@ def _sqlite(url: str, patience: float) -> AsyncEngine:
 def _sqlite_pragmas(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # FULL: a COMMIT is on the disk before it is answered, which is what `synced` means.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # secure_delete: what is deleted is overwritten with zeros, not merely let go of.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
