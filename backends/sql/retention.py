@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Row, Select, delete, func, select, update
+from sqlalchemy import Column, ColumnElement, Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import empty_the_log, query, transaction, upsert
@@ -157,7 +157,7 @@ def _minute_of(found: UUID | int) -> int:
     return found if isinstance(found, int) else uuid7_ms(found) // MINUTE_MS
 
 
-def _totals(found: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+def _totals(found: Sequence[Any]) -> list[dict[str, Any]]:
     """The figures to add, in the order of their keys: two workers cannot deadlock over them."""
     arrived: Counter[tuple[Any, ...]] = Counter()
     started: Counter[tuple[Any, ...]] = Counter()
