@@ -25,7 +25,7 @@ def serve() -> None:
 
 
 def work() -> None:
-    """Settle what the redirects left in the spools into SQL, and provision keys ahead."""
+    """Settle what the redirects left in the spools into SQL, provision keys, end what has had its time."""
     _run_until_stopped(work_until)
 
 

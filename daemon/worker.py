@@ -1,4 +1,4 @@
-"""Front door of `trilha work`: settles spools, and provisions keys ahead."""
+"""Front door of `trilha work`: settles spools, provisions keys ahead, ends what has had its time."""
 
 import asyncio
 
@@ -6,6 +6,8 @@ from backends.build import WORKER_PATIENCE, lock_settling, open_spool
 from backends.spool import spools_under
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
+from backends.sql.retention import SqlRetention
+from daemon.retention import PASS_SECONDS, Retention
 from daemon.settle import Settler
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -34,10 +36,13 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
         batch=settings.settle_batch,
     )
     keys = asyncio.create_task(repeat(lambda: asyncio.to_thread(keyring.refresh), KEYS_SECONDS, stop))
+    retention = Retention(SqlRetention(engine), settings, clock)
+    retaining = asyncio.create_task(repeat(retention.pass_, PASS_SECONDS, stop))
     try:
         await _settle_until(stop, settler)
     finally:
         keys.cancel()
+        retaining.cancel()
         await settler.close()
         await engine.dispose()
         lock.release()
