@@ -19,7 +19,9 @@ from backends.sql.engine import make_engine
 from backends.sql.migrate import current, newest
 from backends.sql.schema import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
+from cli.retention import retention_of
 from daemon.api_keys import ApiKeys
+from daemon.retention import DAY_MS, Bounds, Due
 from domain.errors import TrilhaError
 from privacy.keyring import Keyring
 from runtime.settings import Settings
@@ -136,6 +138,34 @@ async def _spool(given: Settings) -> Finding:
     return Finding("spool", "ok", detail)
 
 
+async def _retention(given: Settings) -> Finding:
+    async with retention_of(given) as work:
+        late = overdue(await work.due(), Bounds.at(CLOCK.now_ms() - DAY_MS, given))
+    if late:
+        detail = f"{', '.join(late)}: overdue by more than a day. Is `trilha work` running?"
+        return Finding("retention", "warning", f"{detail} End them now: trilha privacy retention --now")
+    return Finding(
+        "retention",
+        "ok",
+        f"originals {given.sealed_days} days, clicks {given.click_days} days; nothing overdue",
+    )
+
+
+def overdue(due: Due, bounds: Bounds) -> list[str]:
+    """The names of what is due and was due before those bounds."""
+    pairs = {
+        "originals": (due.originals, bounds.originals_ms),
+        "clicks": (due.clicks, bounds.clicks_ms),
+        "starts": (due.starts, bounds.clicks_ms),
+        "records set aside": (due.files, bounds.aside_ms),
+    }
+    return [
+        name
+        for name, (waiting, before_ms) in pairs.items()
+        if waiting.oldest_ms is not None and waiting.oldest_ms < before_ms
+    ]
+
+
 async def _links(given: Settings) -> Finding:
     async with catalog_of(given) as catalog:
         found = await catalog.load()
@@ -145,7 +175,7 @@ async def _links(given: Settings) -> Finding:
     return Finding("links", "ok", f"{live} live of {len(found.links)}, {len(found.bots)} bots")
 
 
-_CHECKS: tuple[Check, ...] = (_program, _key_ring, _api_keys, _sql, _redis, _spool, _links)
+_CHECKS: tuple[Check, ...] = (_program, _key_ring, _api_keys, _sql, _redis, _spool, _retention, _links)
 
 
 def _print(findings: list[Finding]) -> None:
