@@ -21,8 +21,10 @@ from backends.sql.schema import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
+from cli.retention import retention_of
 from daemon.api_keys import ApiKeys
 from daemon.enrich.geo import GeoIp
+from daemon.retention import DAY_MS, Bounds, Due
 from domain.errors import TrilhaError
 from privacy.keyring import Keyring, current_period
 from privacy.shared_keys import merged
@@ -171,6 +173,34 @@ async def _spool(given: Settings) -> Finding:
     return Finding("spool", "ok", detail)
 
 
+async def _retention(given: Settings) -> Finding:
+    async with retention_of(given) as work:
+        late = overdue(await work.due(), Bounds.at(CLOCK.now_ms() - DAY_MS, given))
+    if late:
+        detail = f"{', '.join(late)}: overdue by more than a day. Is `trilha work` running?"
+        return Finding("retention", "warning", f"{detail} End them now: trilha privacy retention --now")
+    return Finding(
+        "retention",
+        "ok",
+        f"originals {given.sealed_days} days, clicks {given.click_days} days; nothing overdue",
+    )
+
+
+def overdue(due: Due, bounds: Bounds) -> list[str]:
+    """The names of what is due and was due before those bounds."""
+    pairs = {
+        "originals": (due.originals, bounds.originals_ms),
+        "clicks": (due.clicks, bounds.clicks_ms),
+        "starts": (due.starts, bounds.clicks_ms),
+        "records set aside": (due.files, bounds.aside_ms),
+    }
+    return [
+        name
+        for name, (waiting, before_ms) in pairs.items()
+        if waiting.oldest_ms is not None and waiting.oldest_ms < before_ms
+    ]
+
+
 async def _links(given: Settings) -> Finding:
     async with catalog_of(given) as catalog:
         found = await catalog.load()
@@ -198,6 +228,7 @@ _CHECKS: tuple[Check, ...] = (
     _shared_keys,
     _redis,
     _spool,
+    _retention,
     _links,
     _geoip,
 )

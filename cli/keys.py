@@ -157,7 +157,7 @@ def destroy(
             "that includes today: clicks would be kept without pseudonym and without sealed data until its end. --force"
         )
     ring = Keyring(given.secrets, CLOCK)
-    ring.destroy(first)
+    ring.destroy_before(first)
     print(f"this ring has no key of a day before {_day(ring.keys.horizon)}")
     run(_exchange(given, ring))
     print("SQL has none either; other nodes follow within a minute")

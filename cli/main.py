@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, geoip, keys, links, load, processes, rescore, up
+from cli import clicks, doctor, geoip, keys, links, load, processes, record, rescore, retention, up
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
 EXIT_FAILED = 1
@@ -33,6 +33,11 @@ app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(load.load, name="load")
+
+privacy = typer.Typer(help="What is kept, how long, and the record of it.", no_args_is_help=True)
+privacy.command()(retention.retention)
+privacy.command()(record.record)
+app.add_typer(privacy, name="privacy")
 
 
 def run() -> None:

@@ -25,7 +25,7 @@ def serve() -> None:
 
 
 def work() -> None:
-    """Settle what the redirects left in the spools into SQL, provision keys ahead, and destroy those of days that are over."""
+    """Settle what the redirects left in the spools into SQL, enrich and score it, and end what has had its time."""
     _run_until_stopped(work_until)
 
 

@@ -1,4 +1,4 @@
-"""Front door of `trilha work`: settles spools, scores what was started, provisions keys ahead, and destroys those whose days are over."""
+"""Front door of `trilha work`: settles spools, scores what was started, provisions keys, ends what has had its time."""
 
 import asyncio
 
@@ -7,9 +7,11 @@ from backends.spool import spools_under
 from backends.sql.engine import make_engine
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
+from backends.sql.retention import SqlRetention
 from backends.sql.scoring import SqlScoring
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
+from daemon.retention import RETENTION_SECONDS, Retention
 from daemon.scoring import Scoring
 from daemon.settle import Settler
 from domain.clock import Clock
@@ -44,12 +46,14 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
         clock=clock,
         batch=settings.settle_batch,
     )
-    sharing = Sharing(keyring, SqlKeys(engine), clock, sealed_days=settings.sealed_days)
+    sharing = Sharing(keyring, SqlKeys(engine), clock)
     scoring = Scoring(SqlScoring(engine), enricher.of, clock)
+    retention = Retention(SqlRetention(engine), settings, clock, keys=keyring)
     beside = (
         (sharing.refresh, KEYS_SECONDS),
         (scoring.due, SCORING_SECONDS),
         (lambda: _refresh_places(places), PLACES_SECONDS),
+        (retention.pass_, RETENTION_SECONDS),
     )
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     try:

@@ -116,11 +116,13 @@ class Keyring:
         self._choose()
         return found
 
-    def destroy(self, before: int) -> None:
-        """Destroy the keys of every day before that one, here; `Sharing` carries it into SQL. There is no way back."""
+    def destroy_before(self, period: int) -> int:
+        """Destroy the keys of every day before that one, here; how many. `Sharing` carries it into SQL. There is no way back."""
         self._follow()
-        if before > self._keys.horizon:
-            self._change(lambda keys: keys.destroyed(before))
+        gone = sum(1 for number in self._keys.periods if number < period)
+        if period > self._keys.horizon:
+            self._change(lambda keys: keys.destroyed(period))
+        return gone
 
     def rotate_mac(self, *, window_days: int, after_ms: int = 0, force: bool = False) -> None:
         """Mint with a new key `after_ms` from now; tokens of the key before it stay valid, older ones do not.

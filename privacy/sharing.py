@@ -5,7 +5,7 @@ import asyncio
 from domain.clock import Clock
 from domain.errors import ConfigError, StoreError
 from domain.ports import KeyTable
-from privacy.keyring import Keyring, current_period
+from privacy.keyring import Keyring
 from privacy.keys import PERIOD_MS
 from privacy.shared_keys import Merged, fresh_in_place_of, offer_of_mac
 from runtime.logs import get_logger
@@ -19,20 +19,14 @@ _log = get_logger("trilha.keys")
 class Sharing:
     """Keeps a ring and SQL the same. Nothing that a request does waits for it."""
 
-    def __init__(
-        self, ring: Keyring, table: KeyTable, clock: Clock, *, sealed_days: int | None = None
-    ) -> None:
-        """`sealed_days`: also destroy what has ended longer ago than that; None leaves it to others."""
+    def __init__(self, ring: Keyring, table: KeyTable, clock: Clock) -> None:
         self._ring = ring
         self._table = table
         self._clock = clock
-        self._sealed_days = sealed_days
         self._warned: frozenset[str] = frozenset()
 
     async def refresh(self) -> None:
         """Exchange with SQL, if it answers, and go on with the ring's own copy if not. Raises nothing of a store."""
-        if self._sealed_days is not None:
-            await self.destroy_here(current_period(self._clock) - self._sealed_days)
         try:
             found = await self.exchange()
         except StoreError:
@@ -50,11 +44,6 @@ class Sharing:
             await self._tell(found)
             found = await self._merge()
         return found
-
-    async def destroy_here(self, before: int) -> None:
-        """Destroy the days before that one in this ring. SQL, and with it the other nodes, follow at an exchange."""
-        if before > self._ring.keys.horizon:
-            await asyncio.to_thread(self._ring.destroy, before)
 
     async def rotate_mac(self, *, window_days: int, after_ms: int, force: bool = False) -> int:
         """Announce a new MAC key, which mints `after_ms` from now: every node verifies with it before. Its id.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from domain.errors import ConfigError
 
@@ -78,7 +78,14 @@ class Settings(BaseModel):
     click_ttl: int = Field(180, ge=1, le=86400, description="Seconds a click stays visible in Redis")
     attribution_days: int = Field(28, ge=1, le=400, description="Days a token may be redeemed")
     sealed_days: int = Field(
-        7, ge=1, le=400, description="Whole days after its own that a day's sealed originals can be opened"
+        7, ge=1, le=28, description="Whole days after its own that a day's sealed originals can be opened"
+    )
+    click_days: int = Field(
+        396,
+        ge=30,
+        le=3660,
+        validate_default=True,
+        description="Days a click is kept under pseudonyms; then it is counted into totals and deleted",
     )
     ring_size: int = Field(50_000, ge=0, description="Clicks kept in memory while no store takes them")
     settle_batch: int = Field(
@@ -140,6 +147,14 @@ class Settings(BaseModel):
         if not value.startswith(("https://", "http://")):
             raise ValueError("write it as https://host")
         return value.rstrip("/")
+
+    @field_validator("click_days")
+    @classmethod
+    def _outlives_its_token(cls, value: int, given: ValidationInfo) -> int:
+        # A click that is gone while its token lives could be won a second time (I5).
+        if value <= given.data.get("attribution_days", 0):
+            raise ValueError("must be more than TRILHA_ATTRIBUTION_DAYS")
+        return value
 
     @field_validator("timezone")
     @classmethod

@@ -16,6 +16,7 @@ from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 CONNECT_SECONDS = 2.0
+CHECKPOINT_MS = 50
 _under_way: set[asyncio.Task[Any]] = set()
 
 
@@ -78,6 +79,26 @@ async def one_row(engine: AsyncEngine, wanted: Select[Any]) -> Row[Any] | None:
         return found
 
     return await query(engine, read)
+
+
+async def empty_the_log(engine: AsyncEngine) -> bool:
+    """Write SQLite's log back into its file and cut it to nothing, so that no older copy of a page is left in it.
+
+    False when others were in the way: it gives way to them at once, as writers wait while it waits. PostgreSQL needs none of it.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+
+    async def checkpoint(connection: AsyncConnection) -> bool:
+        patience = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
+        await connection.exec_driver_sql(f"PRAGMA busy_timeout={CHECKPOINT_MS}")
+        try:
+            busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
+        finally:
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
+        return not busy
+
+    return await query(engine, checkpoint)
 
 
 async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -155,6 +156,22 @@ Index(
     postgresql_where=_owned,
 )
 Index("ix_clicks_unscored", clicks.c.id, sqlite_where=unscored, postgresql_where=unscored)
+# Only the originals that are still there: what retention looks for, whatever has come late.
+has_original = clicks.c.sealed.is_not(None)
+Index("ix_clicks_sealed", clicks.c.id, sqlite_where=has_original, postgresql_where=has_original)
+
+# What is left of clicks once they are deleted: numbers. Days are UTC; '' is a country that was not known.
+click_totals = Table(
+    "click_totals",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("link_id", Integer, primary_key=True, autoincrement=False),
+    Column("ad_key", LargeBinary(8), primary_key=True),
+    Column("country", String(2), primary_key=True),
+    Column("traffic_class", String(10), primary_key=True),
+    Column("clicks", Integer, nullable=False),
+    Column("starts", Integer, nullable=False),
+)
 
 ads = Table(
     "ads",
@@ -180,6 +197,8 @@ starts = Table(
     Index("ix_starts_person", "bot_id", "telegram_id", "started_at"),
     Index("ix_starts_click_id", "click_id"),
 )
+_direct = starts.c.click_id.is_(None)
+Index("ix_starts_direct", starts.c.started_at, sqlite_where=_direct, postgresql_where=_direct)
 
 outbox = Table(
     "outbox",

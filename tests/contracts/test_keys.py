@@ -25,7 +25,7 @@ from domain.errors import ConfigError, StoreUnavailable
 from domain.keys import SharedKey
 from domain.outcomes import Found
 from privacy.keyfile import decode, write
-from privacy.keyring import Keyring
+from privacy.keyring import Keyring, current_period
 from privacy.keys import PERIOD_MS, Keys
 from privacy.seal import Original, Sealer
 from privacy.shared_keys import merged
@@ -48,12 +48,16 @@ class Node:
     clock: ManualClock
     engines: list[AsyncEngine] = field(default_factory=list)
 
-    def start(self, *, away: bool = False, sealed_days: int | None = None) -> None:
+    def start(self, *, away: bool = False) -> None:
         engine = make_engine(AWAY if away else self.url, patience=PATIENT)
         self.engines.append(engine)
         self.ring = Keyring(self.path, self.clock)
         self.table = SqlKeys(engine)
-        self.sharing = Sharing(self.ring, self.table, self.clock, sealed_days=sealed_days)
+        self.sharing = Sharing(self.ring, self.table, self.clock)
+
+    def retain(self) -> None:
+        """What the worker's pass does with keys, at seven days."""
+        self.ring.destroy_before(current_period(self.clock) - 7)
 
     @property
     def path(self) -> Path:
@@ -260,16 +264,17 @@ async def test_a_ring_of_another_installation_is_kept_out_of_sql(cluster: Cluste
 
 async def test_the_worker_destroys_what_is_too_old_and_every_node_follows(cluster: Cluster) -> None:
     worker, other = cluster.node(), cluster.node()
-    worker.start(sealed_days=7)
     await worker.sharing.refresh()
     await other.sharing.refresh()
     click = new_id()
     blob = worker.seal(click)
     cluster.clock.advance(7 * DAY)
+    worker.retain()
     await worker.sharing.refresh()
     await other.sharing.refresh()
     assert other.open(blob, click) == ORIGINAL
     cluster.clock.advance(DAY)
+    worker.retain()
     await worker.sharing.refresh()
     await other.sharing.refresh()
     assert [node.open(blob, click) for node in (worker, other)] == [None, None]
@@ -281,7 +286,7 @@ async def test_what_was_destroyed_while_sql_was_down_is_destroyed_there_later(cl
     one = cluster.node()
     await one.sharing.refresh()
     one.start(away=True)
-    await one.sharing.destroy_here(TODAY + 1)
+    one.ring.destroy_before(TODAY + 1)
     with pytest.raises(StoreUnavailable):
         await one.sharing.exchange()
     one.start()
@@ -296,7 +301,7 @@ async def test_a_restored_old_table_brings_no_destroyed_key_back_to_any_node(clu
     backup = await cluster.raw()
     click = new_id()
     blob = one.seal(click)
-    await one.sharing.destroy_here(TODAY + 1)
+    one.ring.destroy_before(TODAY + 1)
     await one.sharing.refresh()
     async with one.engines[0].begin() as connection:  # the backup is put back
         await connection.execute(shared_keys.delete())
@@ -324,7 +329,7 @@ async def test_after_destruction_neither_redis_spool_sql_nor_a_backup_yields_the
     image = cluster.backup() if cluster.url.startswith("sqlite") else b""
     assert one.open(click.sealed or b"", click.id) == ORIGINAL
 
-    await one.sharing.destroy_here(TODAY + 1)
+    one.ring.destroy_before(TODAY + 1)
     await one.sharing.refresh()
 
     for store in (SqlLedger(engine), disk, redis):
@@ -355,7 +360,7 @@ async def test_sqlite_overwrites_what_a_tombstone_replaces(cluster: Cluster) -> 
         assert (await connection.exec_driver_sql("PRAGMA secure_delete")).scalar_one() == 1
     [wrapped] = [row.wrapped or b"" for row in await cluster.raw() if row.number == TODAY]
     assert wrapped in cluster.backup()
-    await one.sharing.destroy_here(TODAY + 1)
+    one.ring.destroy_before(TODAY + 1)
     await one.sharing.refresh()
     assert wrapped not in cluster.backup()
 
@@ -482,7 +487,7 @@ async def test_rotating_all_of_it_fails_no_click_that_is_sealed_minted_or_opened
         await asyncio.gather(one.sharing.refresh(), two.sharing.refresh())
         for node in (one, two):
             await node.sharing.finish_master()
-            await node.sharing.destroy_here(TODAY)
+            node.ring.destroy_before(TODAY)
     done.set()
     await running
     assert made > 20

@@ -97,7 +97,7 @@ def test_what_the_file_held_is_overwritten_when_a_key_is_destroyed(tmp_path: Pat
     ring = Keyring.create(path, ManualClock(now_ms=NOW))
     old = path.open("rb")
     assert b"seal" in old.read()
-    ring.destroy(TODAY + 1)
+    ring.destroy_before(TODAY + 1)
     old.seek(0)
     assert set(old.read()) == {0}
     old.close()
@@ -109,7 +109,7 @@ def test_a_second_name_of_the_file_is_left_alone(tmp_path: Path) -> None:
     path, link = tmp_path / "ring.json", tmp_path / "copy.json"
     ring = Keyring.create(path, ManualClock(now_ms=NOW))
     os.link(path, link)
-    ring.destroy(TODAY + 1)
+    ring.destroy_before(TODAY + 1)
     assert decode(link.read_text()) is not None
 
 
@@ -300,7 +300,7 @@ def test_the_lasting_keys_outlive_every_rotation(tmp_path: Path) -> None:
     ring.wrap_with_newest_master()
     ring.forget_older_masters()
     ring.rotate_mac(window_days=28, force=True)
-    ring.destroy(TODAY + 9)
+    ring.destroy_before(TODAY + 9)
     assert [master.id for master in ring.keys.masters] == [ring.keys.master_id] != [first]
     assert (ring.lookup_key(), ring.person_key(7)) == before
 
@@ -334,7 +334,7 @@ def test_an_import_brings_what_is_new_and_brings_back_nothing_destroyed(tmp_path
     before = ring.export()
     other = Keyring.imported(tmp_path / "b" / "ring.json", clock, before)
     assert other.keys == ring.keys
-    ring.destroy(TODAY + 1)
+    ring.destroy_before(TODAY + 1)
     ring.prepare_master()
     other = Keyring.imported(tmp_path / "b" / "ring.json", clock, ring.export())
     assert other.keys == ring.keys

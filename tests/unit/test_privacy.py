@@ -181,7 +181,7 @@ def test_without_the_key_of_its_day_nothing_opens_and_nothing_is_sealed(keyring:
     click = new_id()
     sealer = Sealer(keyring)
     blob = sealer.seal(ORIGINAL, click, TODAY) or b""
-    keyring.destroy(TODAY + 1)
+    keyring.destroy_before(TODAY + 1)
     keyring.refresh()
     assert sealer.open(blob, click) is None
     assert sealer.seal(ORIGINAL, click, TODAY) is None

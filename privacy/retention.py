@@ -1,0 +1,482 @@
+"""The retention table: how long each field lives in each store, what ends it, why it is kept.
+
+The one place that says so. `trilha work` enforces it, docs/privacy.md is rendered from it, the record of processing
+lists it, and a test checks that nothing outlives it. A column, key or field that is in no row fails the build.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+from privacy.access_log import KEEP_DAYS
+from runtime.settings import PREFIX, Settings
+
+Store = Literal["memory", "redis", "spool", "sql", "disk", "logs"]
+Kind = Literal["raw", "personal", "pseudonym", "open", "secret"]
+End = Literal[
+    "expiry",
+    "nulling",
+    "deletion",
+    "aggregation",
+    "key destruction",
+    "settling",
+    "replacement",
+    "process end",
+    "none",
+]
+Purpose = Literal["attribution", "reporting", "quality", "accounts", "operation", "security", "legal"]
+Basis = Literal[
+    "consent or legitimate interest", "legitimate interest", "legal obligation", "not personal data"
+]
+ASIDE_DAYS = 28
+
+
+class Text(NamedTuple):
+    """The same words in English and in Brazilian Portuguese."""
+
+    en: str
+    pt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """How long: a fixed span, a setting times its unit, or, where neither is given, until what `until` says."""
+
+    span: timedelta | None = None
+    setting: str | None = None
+    unit: timedelta = timedelta(days=1)
+    until: Text | None = None
+
+    @classmethod
+    def days(cls, days: int) -> "Life":
+        """A fixed number of days."""
+        return cls(span=timedelta(days=days))
+
+    @classmethod
+    def of_setting(cls, name: str, unit: timedelta = timedelta(days=1)) -> "Life":
+        """As many units as the setting says."""
+        return cls(setting=name, unit=unit)
+
+    @classmethod
+    def ended_by(cls, en: str, pt: str) -> "Life":
+        """Until something happens."""
+        return cls(until=Text(en, pt))
+
+    def under(self, settings: Settings) -> timedelta | None:
+        """The span in force; None when an event ends it, not a clock."""
+        if self.setting is not None:
+            return int(getattr(settings, self.setting)) * self.unit
+        return self.span
+
+    def text(self, settings: Settings) -> Text:
+        """In words, with the setting's name."""
+        span = self.under(settings)
+        if span is None:
+            return self.until or Text("no end", "sem fim")
+        named = f" (`{PREFIX}{self.setting.upper()}`)" if self.setting else ""
+        return Text(_span(span, "day", "days") + named, _span(span, "dia", "dias") + named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One group of data in one store.
+
+    `fields` are named as in their store: `table.column`, `Record.field`, a Redis key, a file. `kind`: raw is the
+    visitor's own data as it came; personal belongs to a Telegram user; a pseudonym singles out a visitor under a key;
+    open singles out nobody; secret is a key of ours. `sealed`: readable only with the key of its day.
+    """
+
+    group: Text
+    store: Store
+    fields: tuple[str, ...]
+    kind: Kind
+    life: Life
+    ends: tuple[End, ...]
+    purpose: Purpose
+    basis: Basis
+    sealed: bool = False
+
+
+def fields_in(store: Store) -> Iterator[str]:
+    """Every field of a store, once for each row that names it."""
+    return (field for row in TABLE if row.store == store for field in row.fields)
+
+
+def _of(table: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{table}.{name}" for name in names.split())
+
+
+def _span(span: timedelta, one: str, many: str) -> str:
+    if span.seconds:
+        return f"{int(span.total_seconds())} s"
+    return f"{span.days} {one if span.days == 1 else many}"
+
+
+_SEALED = Life.of_setting("sealed_days")
+_CLICK = Life.of_setting("click_days")
+_PROCESS = Life.ended_by("while the process runs", "enquanto o processo roda")
+_REQUEST = Life.ended_by("while the request is answered", "enquanto a requisição é respondida")
+_SETTLED = Life.ended_by(
+    "until settled into SQL, seconds when all runs", "até a gravação em SQL, segundos em operação normal"
+)
+_ROTATED = Life.ended_by("until rotated", "até a rotação")
+_OPERATOR = Life.ended_by("until the operator deletes it", "até a exclusão pelo operador")
+_ALWAYS = Life.ended_by("no end", "sem fim")
+_INTEREST: Basis = "consent or legitimate interest"
+
+TABLE: tuple[Row, ...] = (
+    # ------------------------------------------------------------ memory
+    Row(
+        group=Text("Visit as it came", "Visita como chegou"),
+        store="memory",
+        fields=_of(
+            "Visit",
+            "method at_ms ip user_agent fbclid fbc_cookie fbp_cookie referer language prefetch params ad",
+        ),
+        kind="raw",
+        life=_REQUEST,
+        ends=("process end",),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text("Original, opened to report it", "Original, aberto para envio"),
+        store="memory",
+        fields=_of("Original", "ip user_agent fbclid fbc fbp referer"),
+        kind="raw",
+        life=_REQUEST,
+        ends=("process end",),
+        purpose="reporting",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text("Clicks that no store takes (the ring)", "Cliques que nenhum armazenamento aceita (anel)"),
+        store="memory",
+        fields=("Ring",),
+        kind="pseudonym",
+        life=_PROCESS,
+        ends=("process end",),
+        purpose="attribution",
+        basis=_INTEREST,
+        sealed=True,
+    ),
+    # ------------------------------------------------------------ Redis
+    Row(
+        group=Text("Copies of clicks", "Cópias de cliques"),
+        store="redis",
+        fields=("trilha:click:*",),
+        kind="pseudonym",
+        life=Life.of_setting("click_ttl", timedelta(seconds=1)),
+        ends=("expiry", "key destruction"),
+        purpose="attribution",
+        basis=_INTEREST,
+        sealed=True,
+    ),
+    Row(
+        group=Text("Trial writes", "Gravações de teste"),
+        store="redis",
+        fields=("trilha:probe",),
+        kind="open",
+        life=Life(span=timedelta(seconds=1)),
+        ends=("expiry",),
+        purpose="operation",
+        basis="not personal data",
+    ),
+    # ------------------------------------------------------------ spool
+    Row(
+        group=Text("Clicks on their way to SQL", "Cliques a caminho do SQL"),
+        store="spool",
+        fields=_of(
+            "Click",
+            "id link_id node ad_key method params referer_host language prefetch"
+            " visitor_key visitor_period fbclid_key",
+        ),
+        kind="pseudonym",
+        life=_SETTLED,
+        ends=("settling",),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text("Sealed originals on their way to SQL", "Originais selados a caminho do SQL"),
+        store="spool",
+        fields=("Click.sealed",),
+        kind="raw",
+        life=_SETTLED,
+        ends=("settling", "key destruction"),
+        purpose="reporting",
+        basis=_INTEREST,
+        sealed=True,
+    ),
+    Row(
+        group=Text("Starts on their way to SQL", "Inícios a caminho do SQL"),
+        store="spool",
+        fields=_of("Start", "id owner at_ms click"),
+        kind="personal",
+        life=_SETTLED,
+        ends=("settling",),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text("Books and tombstones on their way to SQL", "Contagens e lápides a caminho do SQL"),
+        store="spool",
+        fields=(
+            *_of("BookEntry", "node boot minute issued synced written token_only visible spooled"),
+            "Tombstone.click_id",
+        ),
+        kind="open",
+        life=_SETTLED,
+        ends=("settling",),
+        purpose="accounts",
+        basis="not personal data",
+    ),
+    # ------------------------------------------------------------ SQL
+    Row(
+        group=Text(
+            "Original of a click: IP, user agent, fbclid, fbc, fbp, referrer",
+            "Original do clique: IP, user agent, fbclid, fbc, fbp, referenciador",
+        ),
+        store="sql",
+        fields=("clicks.sealed",),
+        kind="raw",
+        life=_SEALED,
+        ends=("nulling", "key destruction"),
+        purpose="reporting",
+        basis=_INTEREST,
+        sealed=True,
+    ),
+    Row(
+        group=Text("Pseudonyms of a visitor", "Pseudônimos do visitante"),
+        store="sql",
+        fields=_of("clicks", "visitor_key visitor_period fbclid_key"),
+        kind="pseudonym",
+        life=_CLICK,
+        ends=("aggregation",),
+        purpose="quality",
+        basis="legitimate interest",
+    ),
+    Row(
+        group=Text("Click", "Clique"),
+        store="sql",
+        fields=_of(
+            "clicks",
+            "id link_id node ad_key clicked_at method params referer_host language prefetch spooled erased_at",
+        ),
+        kind="pseudonym",
+        life=_CLICK,
+        ends=("aggregation",),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text(
+            "Place, device, traffic class and scores of a click",
+            "Local, aparelho, classe de tráfego e pontuações do clique",
+        ),
+        store="sql",
+        fields=_of(
+            "clicks",
+            "country region city asn geo_source device os os_version browser browser_version app automation robot"
+            " traffic_class tentative evidence repeats bot_score fraud_score reasons baseline_bot baseline_fraud"
+            " scored_at",
+        ),
+        kind="pseudonym",
+        life=_CLICK,
+        ends=("aggregation",),
+        purpose="quality",
+        basis="legitimate interest",
+    ),
+    Row(
+        group=Text("Owner of a click: a Telegram user", "Dono do clique: um usuário do Telegram"),
+        store="sql",
+        fields=_of("clicks", "owner_bot_id owner_telegram_id started_at"),
+        kind="personal",
+        life=_CLICK,
+        ends=("aggregation",),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text("Starts: who pressed START and when", "Inícios: quem tocou em INICIAR e quando"),
+        store="sql",
+        fields=_of("starts", "id bot_id telegram_id started_at kind click_id"),
+        kind="personal",
+        life=_CLICK,
+        ends=("deletion",),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text("Conversions to report", "Conversões a enviar"),
+        store="sql",
+        fields=_of("outbox", "event_id click_id event event_at pixel_id state reason"),
+        kind="pseudonym",
+        life=_CLICK,
+        ends=("deletion",),
+        purpose="reporting",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text("Books: figures of each minute", "Contagens por minuto"),
+        store="sql",
+        fields=_of("accounting", "node boot minute issued synced written token_only visible spooled"),
+        kind="open",
+        life=_CLICK,
+        ends=("deletion",),
+        purpose="accounts",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text("Totals of deleted clicks", "Totais de cliques excluídos"),
+        store="sql",
+        fields=_of("click_totals", "day link_id ad_key country traffic_class clicks starts"),
+        kind="open",
+        life=_ALWAYS,
+        ends=("none",),
+        purpose="accounts",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text("Names of ads, as the ads send them", "Nomes de anúncios, como os anúncios os enviam"),
+        store="sql",
+        fields=_of("ads", "link_id ad_key source campaign medium content term"),
+        kind="open",
+        life=_OPERATOR,
+        ends=("none",),
+        purpose="operation",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text("Links, bots and pixels of the operator", "Links, bots e pixels do operador"),
+        store="sql",
+        fields=(
+            *_of("links", "id slug name bot_id paused fallback_url pixel_id created_at"),
+            *_of("bots", "id username username_key created_at"),
+            *_of("pixels", "id created_at"),
+            *_of("catalog", "id version"),
+        ),
+        kind="open",
+        life=_OPERATOR,
+        ends=("none",),
+        purpose="operation",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text(
+            "Keys of days and tokens, wrapped under the master secret, which is never in SQL",
+            "Chaves de dias e de tokens, cifradas sob o segredo mestre, que nunca está no SQL",
+        ),
+        store="sql",
+        fields=("shared_keys.wrapped",),
+        kind="secret",
+        life=_SEALED,
+        ends=("key destruction",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text("That a key was there", "Que uma chave existiu"),
+        store="sql",
+        fields=_of("shared_keys", "kind number copy master_id created_at destroyed_at active_from"),
+        kind="open",
+        life=_ALWAYS,
+        ends=("none",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    # ------------------------------------------------------------ files
+    Row(
+        group=Text("Records that could not be settled", "Registros que não puderam ser gravados"),
+        store="disk",
+        fields=("spool/aside/*.bin",),
+        kind="personal",
+        life=Life.days(ASIDE_DAYS),
+        ends=("deletion", "key destruction"),
+        purpose="operation",
+        basis="legitimate interest",
+        sealed=True,
+    ),
+    Row(
+        group=Text(
+            "Keys of a day, after that day: one seals, one makes visitor keys",
+            "Chaves de um dia, após esse dia: uma sela, outra gera pseudônimos",
+        ),
+        store="disk",
+        fields=("Keys.periods",),
+        kind="secret",
+        life=_SEALED,
+        ends=("key destruction",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text("Keys of tokens, master secret", "Chaves dos tokens, segredo mestre"),
+        store="disk",
+        fields=_of("Keys", "masters master_id mac"),
+        kind="secret",
+        life=_ROTATED,
+        ends=("replacement",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text(
+            "Lasting key: look-ups by fbclid, tombstones of people",
+            "Chave duradoura: buscas por fbclid, marcas de exclusão de pessoas",
+        ),
+        store="disk",
+        fields=_of("Keys", "lasting horizon"),
+        kind="secret",
+        life=_ALWAYS,
+        ends=("none",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text("Names and hashes of API keys", "Nomes e hashes das chaves de API"),
+        store="disk",
+        fields=("secrets/api-keys",),
+        kind="secret",
+        life=_OPERATOR,
+        ends=("none",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text("Copy of links and bots", "Cópia de links e bots"),
+        store="disk",
+        fields=("cache/catalog.json",),
+        kind="open",
+        life=Life.ended_by("until the next change", "até a próxima alteração"),
+        ends=("replacement",),
+        purpose="operation",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text(
+            "Access log of Marco Civil, art. 15, if it is turned on",
+            "Registro de acesso do Marco Civil, art. 15, se ativado",
+        ),
+        store="disk",
+        fields=("access-log/*", "secrets/access-log.json"),
+        kind="raw",
+        life=Life.days(KEEP_DAYS),
+        ends=("deletion", "key destruction"),
+        purpose="legal",
+        basis="legal obligation",
+        sealed=True,
+    ),
+    # ------------------------------------------------------------ logs
+    Row(
+        group=Text("Logs: counts and fixed phrases, redacted", "Logs: contagens e frases fixas, com redação"),
+        store="logs",
+        fields=("stderr", "run/valkey.log"),
+        kind="open",
+        life=Life.ended_by("as the operator rotates them", "conforme a rotação do operador"),
+        ends=("none",),
+        purpose="operation",
+        basis="not personal data",
+    ),
+)
