@@ -195,6 +195,24 @@ class Spool:
                         self.set_aside(entry, piece)
                     self._cache.set(key, encode_batch(map(encode, kept)))
 
+    def starts_of(self, telegram_id: int) -> list[Start]:
+        """That person's starts that wait here, in every bot."""
+        return [start for _, start in self._read(lambda: self._starts_of(telegram_id))]
+
+    def remove_starts(self, telegram_id: int, *, until_ms: int) -> None:
+        """Remove that person's starts up to that moment. Starts are not counted in the books."""
+        with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
+            for key, start in self._starts_of(telegram_id):
+                if start.at_ms <= until_ms:
+                    self._cache.delete(key)
+
+    def scrub(self) -> bool:
+        """Empty the log, which still has what was removed; False while somebody else reads or writes here."""
+        with suppress(sqlite3.Error, OSError):
+            ((busy, _, _),) = self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001
+            return not busy
+        return False
+
     def probe(self) -> None:
         """A real write."""
         self._refuse()
@@ -349,6 +367,18 @@ class Spool:
         ).fetchall()
         return [key for (key,) in rows if isinstance(key, str) and key[14:26] <= f"{at_ms:012x}"]
 
+    def _starts_of(self, telegram_id: int) -> list[tuple[str, Start]]:
+        rows = self._cache._sql(  # noqa: SLF001
+            "SELECT key FROM Cache WHERE raw = 1 AND key >= 's' AND key < 't'"
+        ).fetchall()
+        return [
+            (key, record)
+            for (key,) in rows
+            if isinstance(key, str)
+            for record in Entry.of(key, self._fetch(key)).found.records
+            if isinstance(record, Start) and record.owner.telegram_id == telegram_id
+        ]
+
     def _fetch(self, key: str) -> bytes | None:
         try:
             found: bytes | None = self._cache.get(key)
@@ -368,6 +398,8 @@ def _open(folder: Path, *, synced: bool) -> Cache:
             statistics=0,
             tag_index=0,
             sqlite_synchronous=2 if synced else 1,
+            # What is trimmed or removed is overwritten with zeros, not only unlinked (ADR 0016).
+            sqlite_secure_delete=1,
         )
 
 

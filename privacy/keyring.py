@@ -27,6 +27,7 @@ from privacy.mac import Mac
 PERIOD_MS = 86_400_000
 PROVISION_AHEAD = 7
 KEY_BYTES = 32
+PERSON_KEY_BYTES = 16
 FORMAT = 1
 
 
@@ -109,6 +110,11 @@ class Keyring:
     def lookup_key(self) -> bytes:
         """The lasting key of the fbclid digest, derived from the master secret (HKDF-SHA-256)."""
         return self._lookup_key
+
+    def person_key(self, telegram_id: int) -> bytes:
+        """16 bytes of HMAC-SHA-256 over a Telegram id under a lasting key of its own: who was erased, without the id."""
+        key = _derive(self._keys.master, b"person")
+        return self.mac(key).of(str(telegram_id).encode())[:PERSON_KEY_BYTES]
 
     def mac(self, key: bytes) -> Mac:
         """HMAC-SHA-256 under a key of this ring, prepared once and forgotten when the ring changes."""

@@ -230,7 +230,7 @@ class Site:
             settler = Settler(
                 folders=lambda: spools_under(self.settings.spools),
                 open_spool=lambda folder: open_spool(self.settings, folder),
-                ledger=SqlLedger(engine),
+                ledger=SqlLedger(engine, Keyring(self.settings.secrets, self.clock).person_key),
                 clock=self.clock,
                 batch=self.settings.settle_batch,
             )

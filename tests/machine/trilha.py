@@ -23,7 +23,7 @@ from backends.sql.books import Books, read_books
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger, ledger_row
 from backends.sql.migrate import migrate
-from backends.sql.schema import accounting, clicks, outbox, starts
+from backends.sql.schema import accounting, clicks, erasures, outbox, starts, unerased
 from bot.associate import Associate, StartRequest
 from daemon.settle import Settler
 from domain.attribution import Start
@@ -122,7 +122,7 @@ class Shared:
 
     async def empty(self) -> None:
         async with self.engine.begin() as connection:
-            for table in (clicks, starts, outbox, accounting):
+            for table in (clicks, starts, outbox, accounting, erasures, unerased):
                 await connection.execute(delete(table))
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Trilha:
         self._watch: Watch = watch(self._spools)
         self._clock = ManualClock(now_ms=NOW)
         self._minter = Minter(shared.keyring, self._clock, node=0, attribution_days=WINDOW_DAYS)
-        self._ledger = SqlLedger(shared.engine)
+        self._ledger = SqlLedger(shared.engine, shared.keyring.person_key)
         self._sql = Wrapped(self._ledger)
         self._redis = Wrapped(shared.redis)
         self._boots = 0

@@ -22,7 +22,7 @@ from domain.click import Click
 from domain.clock import ManualClock
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.outcomes import Found
-from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, spool_beside, start_of
+from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, person_key, spool_beside, start_of
 
 
 class Flaky:
@@ -93,7 +93,7 @@ async def bench(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Workbench]:
     engine = make_engine(sqlite_url, patience=PATIENT)
     await migrate(engine)
     (tmp_path / "spools").mkdir()
-    made = Workbench(tmp_path / "spools", SqlLedger(engine))
+    made = Workbench(tmp_path / "spools", SqlLedger(engine, person_key))
     yield made
     await made.settler.close()
     await engine.dispose()
