@@ -103,7 +103,7 @@ def accounting(
 ) -> None:
     """The books: what was promised, and where it is. Exits 1 when they do not balance."""
     given = settings()
-    books, until = run(_books(given, _duration_ms(since)))
+    books, until = run(_books(given, duration_ms(since)))
     values = asdict(books) | {"until": iso(until), "balanced": books.balanced, "faults": books.faults}
     show(values, as_json=as_json, text=_books_text(books, local_time(until, given)))
     if not books.balanced:
@@ -163,7 +163,8 @@ def _start_text(answer: StartAnswer, given: Settings) -> str:
     return f"bound to the click of {local_time(answer.click.at_ms, given)}"
 
 
-def _duration_ms(text: str) -> int:
+def duration_ms(text: str) -> int:
+    """Milliseconds of 90m, 24h or 7d, or ConfigError."""
     units = {"m": "minutes", "h": "hours", "d": "days"}
     if not text[:-1].isdigit() or text[-1:] not in units:
         raise ConfigError(f"not a duration: {text!r}. Write 90m, 24h or 7d")

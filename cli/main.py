@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, keys, links, load, processes, up
+from cli import clicks, doctor, keys, links, load, privacy, processes, up
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
 EXIT_FAILED = 1
@@ -26,10 +26,12 @@ app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
 app.command()(clicks.accounting)
+app.command()(privacy.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(links.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
 
 

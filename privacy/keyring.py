@@ -148,6 +148,10 @@ class Keyring:
             )
         self._change(lambda keys: keys.rotated_mac(now))
 
+    def periods(self) -> list[int]:
+        """The UTC days (since the epoch) that have keys, oldest first."""
+        return sorted(self._keys.periods)
+
     def describe(self) -> dict[str, object]:
         """What keys there are, without any key."""
         keys = self._keys
