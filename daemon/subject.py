@@ -201,6 +201,7 @@ class Subjects:
             }
             for start in subject.starts
         ]
+        known = {start.id for start in subject.starts}
         return noted + [
             {
                 "bot": subject.bots.get(start.owner.bot_id),
@@ -210,6 +211,7 @@ class Subjects:
                 "state": "deferred",
             }
             for start in waiting
+            if start.id not in known
         ]
 
     def _iso(self, at_ms: int | None) -> str | None:

@@ -39,6 +39,8 @@ def set_up_logs(level: str, redact: Processor) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.getLogger("uvicorn.error").setLevel("WARNING")
+    # Its debug lines hold statements with their parameters: Telegram ids.
+    logging.getLogger("aiosqlite").setLevel("WARNING")
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -30,6 +30,7 @@ class OwnedClick:
 class NotedStart:
     """A row of `starts`."""
 
+    id: UUID
     bot_id: int
     at_ms: int
     kind: str
@@ -161,7 +162,7 @@ async def _starts(
         theirs &= starts.c.bot_id == bot_id
     found = await connection.execute(select(starts).where(theirs).order_by(starts.c.started_at))
     return tuple(
-        NotedStart(bot_id=row.bot_id, at_ms=row.started_at, kind=row.kind, click_id=row.click_id)
+        NotedStart(id=row.id, bot_id=row.bot_id, at_ms=row.started_at, kind=row.kind, click_id=row.click_id)
         for row in found
     )
 
