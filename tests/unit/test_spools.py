@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from backends.codec import encode, pack
-from backends.spool import ASIDE, Entry, spools_under
+from backends.spool import ASIDE, Entry, Spool, spools_under
 from backends.spools import LocalSpools
 from domain.attribution import Owner, Start
 from domain.click import Tombstone
@@ -21,14 +23,27 @@ def spools(tmp_path: Path) -> LocalSpools:
     return LocalSpools(tmp_path, spool_beside)
 
 
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Callable[[str], Spool]]:
+    """Makes spools that have a writer, closed in the end."""
+    with ExitStack() as made:
+
+        def make(name: str) -> Spool:
+            spool = make_spool(tmp_path / name)
+            made.callback(spool.close)
+            return spool
+
+        yield make
+
+
 def bytes_under(root: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file())
 
 
 async def test_a_persons_waiting_starts_are_found_and_removed_up_to_a_moment(
-    tmp_path: Path, spools: LocalSpools
+    tmp_path: Path, spools: LocalSpools, writer: Callable[[str], Spool]
 ) -> None:
-    first, second = make_spool(tmp_path / "a"), make_spool(tmp_path / "b")
+    first, second = writer("a"), writer("b")
     early = start_of(full_click(), ANA)
     late = Start.direct(Owner(bot_id=2, telegram_id=ANA), at_ms=NOW + 9_000, update_id=1)
     his = start_of(full_click(), BIA)
@@ -41,13 +56,13 @@ async def test_a_persons_waiting_starts_are_found_and_removed_up_to_a_moment(
 
 
 async def test_after_discarding_and_scrubbing_no_byte_of_it_is_in_the_spools(
-    tmp_path: Path, spools: LocalSpools
+    tmp_path: Path, spools: LocalSpools, writer: Callable[[str], Spool]
 ) -> None:
     """Among them those of records that were trimmed before; what others left stays."""
     marks = [bytes([n]) * 40 for n in range(1, 5)]
     batch = [full_click(sealed=mark * 20) for mark in marks]
     start = start_of(batch[0], ANA)
-    spool = make_spool(tmp_path / "a")
+    spool = writer("a")
     for click in batch:
         spool.append([pack(click)])
     spool.append([(start, encode(start))])
@@ -65,11 +80,11 @@ async def test_after_discarding_and_scrubbing_no_byte_of_it_is_in_the_spools(
 
 
 async def test_what_was_set_aside_of_a_person_is_deleted_damaged_or_not(
-    tmp_path: Path, spools: LocalSpools
+    tmp_path: Path, spools: LocalSpools, writer: Callable[[str], Spool]
 ) -> None:
     click, his = full_click(), full_click()
     start = start_of(full_click(), ANA)
-    spool = make_spool(tmp_path / "a")
+    spool = writer("a")
     entry = Entry("c", None, Entry.of("c", b"").found)
     for piece in (pack(click).raw, pack(his).raw, encode(start), b"\x00" + encode(start)[1:]):
         spool.set_aside(entry, piece)
@@ -79,10 +94,10 @@ async def test_what_was_set_aside_of_a_person_is_deleted_damaged_or_not(
 
 
 async def test_a_spool_that_cannot_be_read_is_said_and_holds_up_no_other(
-    tmp_path: Path, spools: LocalSpools
+    tmp_path: Path, spools: LocalSpools, writer: Callable[[str], Spool]
 ) -> None:
     start = start_of(full_click(), ANA)
-    make_spool(tmp_path / "b").append([(start, encode(start))])
+    writer("b").append([(start, encode(start))])
     (tmp_path / "a").mkdir(mode=0o700)
     (tmp_path / "a" / "cache.db").write_bytes(b"not a database" * 100)
     assert len(spools_under(tmp_path)) == 2
