@@ -45,6 +45,7 @@ TRIM_PAUSE = 0.004
 BATCH_SPAN_MS = 1000
 MEASURE_EVERY = 16
 WRITER_CHECKPOINT_PAGES = 4000
+SCRUB_BYTES = 4 * 1024 * 1024
 LOG_BYTES = 20 * 1024 * 1024
 ASIDE = "aside"
 LOCKED = "the spool is locked by another process"
@@ -207,8 +208,16 @@ class Spool:
                     self._cache.delete(key)
 
     def scrub(self) -> bool:
-        """Empty the log, which still has what was removed; False while somebody else reads or writes here."""
+        """Write the file anew and empty its log, which still have what was removed; False when that must wait.
+
+        It waits while more lies here than is written in a moment, for redirects would wait with it, or while somebody
+        else reads or writes.
+        """
         with suppress(sqlite3.Error, OSError):
+            if self._cache.volume() > SCRUB_BYTES:
+                return False
+            self._cache.reset("sqlite_synchronous", 1, update=False)
+            self._cache._sql("VACUUM")  # noqa: SLF001
             ((busy, _, _),) = self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001
             return not busy
         return False

@@ -297,7 +297,7 @@ async def _bot_id(given: Settings, name: str) -> int:
 
 
 def _still_to_do(report: ErasureReport) -> dict[str, int]:
-    """Copies by store; a spool that could not be asked is there with 0 copies known."""
+    """Clicks by store; a spool that could not be asked is there with 0 known, SQL with 1 while its files are to be scrubbed."""
     return report.left if report.spools_read else {"spool": 0} | report.left
 
 
@@ -316,11 +316,12 @@ def _erase_text(report: ErasureReport, given: Settings) -> str:
             lines[-1],
         ]
     for store, copies in _still_to_do(report).items():
-        lines.append(f"STILL TO DO: {store}, {copies} clicks. Run it again, or leave it to `trilha work`")
+        what = "its files are to be written anew" if store == "sql" else f"{copies} clicks"
+        lines.append(f"STILL TO DO: {store}, {what}. Run it again, or leave it to `trilha work`")
         if store == "redis":
             lines.append(f"  (a copy in Redis ends by itself {given.click_ttl} s after its click)")
     if not report.scrubbed:
-        lines.append("A log or a dead row is still to be emptied: `trilha work` does it within a minute")
+        lines.append("A spool's file or log is still to be written anew: `trilha work` does it")
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from domain.ids import uuid7_ms
 REDIS_SECONDS = 2.0
 # No copy outlives the longest CLICK_TTL there may be; an hour for clocks that differ.
 LONGEST_IN_REDIS_MS = 86_400_000 + 3_600_000
-SCRUB_FOR_MS = 60_000
+SCRUB_AGAIN_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +62,19 @@ class Discarder:
 
     async def once(self) -> dict[str, int]:
         """Discard what can be discarded now; what is left, by store. Raises StoreUnavailable without SQL."""
-        done = {"spool": await self._in_spools(), "redis": await self._in_redis()}
+        done = {
+            "spool": await self._in_spools(),
+            "redis": await self._in_redis(),
+            "sql": await self._in_sql(),
+        }
         if any(done.values()):
             counts = {store: count for store, count in done.items() if count}
             await self._erasures.note("discard", counts, self._clock.now_ms())
         return await self._erasures.left()
 
     async def scrub(self) -> bool:
-        """Take what was removed out of logs and dead rows too; False when something was in use."""
-        spools, sql = await self._spools.scrub(), await self._erasures.scrub()
-        return spools and sql
+        """Take what was removed out of the spools' files and logs too; False when something was in use."""
+        return await self._spools.scrub()
 
     async def _in_spools(self) -> int:
         ids = await self._erasures.to_do("spool")
@@ -86,6 +89,12 @@ class Discarder:
         if ids and self._redis is not None and await _discarded(self._redis, ids):
             gone = ids
         return await self._done("redis", gone) if gone else 0
+
+    async def _in_sql(self) -> int:
+        ids = await self._erasures.to_do("sql")
+        if not ids or not await self._erasures.scrub():
+            return 0
+        return await self._done("sql", ids)
 
     async def _done(self, store: Copies, ids: Sequence[UUID]) -> int:
         await self._erasures.done(store, ids)
@@ -138,14 +147,15 @@ class Erasure:
 class Finisher:
     """The worker's part: discards what an erasure could not, and scrubs this machine's files after every erasure.
 
-    Other machines' erasures too: starts of the person in spools here are dropped when they are settled, so for a minute
-    after each erasure the logs are emptied again and again.
+    Other machines' erasures too: starts of the person in spools here are dropped when they are settled, so the spools
+    are scrubbed at once, and again a minute after the last erasure.
     """
 
     def __init__(self, *, erasures: SqlErasures, discarder: Discarder, clock: Clock) -> None:
         self._erasures = erasures
         self._discarder = discarder
         self._clock = clock
+        self._seen = 0
         self._scrubbed = 0
 
     async def finish_erasures(self) -> None:
@@ -155,8 +165,9 @@ class Finisher:
             if not last:
                 return
             await self._discarder.once()
-            if last > self._scrubbed and await self._discarder.scrub():
-                settled_by_now = self._clock.now_ms() - last > SCRUB_FOR_MS
+            settled_by_now = self._clock.now_ms() - last > SCRUB_AGAIN_MS
+            if last > (self._scrubbed if settled_by_now else self._seen) and await self._discarder.scrub():
+                self._seen = last
                 self._scrubbed = last if settled_by_now else self._scrubbed
         except StoreUnavailable:
             return

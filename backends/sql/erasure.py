@@ -13,7 +13,9 @@ from backends.sql.schema import audit, clicks, erasures, outbox, starts, unerase
 from backends.sql.tombstones import bury_with_person, close_to_starts
 from domain.errors import StoreUnavailable
 
-Copies = Literal["redis", "spool"]
+Copies = Literal["redis", "spool", "sql"]
+THE_FILES = UUID(int=0)
+"""Stands in `unerased` for the database's own files, which are scrubbed as a whole."""
 REASON = "erased"
 CHUNK = 500
 _TOUCHED = (clicks, starts, outbox)
@@ -73,8 +75,8 @@ class SqlErasures:
             buried = await self._bury(connection, ids, telegram_id)
             gone = await connection.execute(delete(starts).where(starts.c.telegram_id == telegram_id))
             skipped = await _skip_conversions(connection, buried)
-            await self._remember(connection, buried, elsewhere)
             found = {"clicks": len(buried), "starts": gone.rowcount, "conversions": skipped}
+            await self._remember(connection, buried, elsewhere, scrub=any(found.values()))
             line = await _note(connection, "erase", found, at_ms)
             return Erased(audit_id=line, **found)
 
@@ -147,12 +149,12 @@ class SqlErasures:
     async def scrub(self) -> bool:
         """Take erased bytes out of the database's files as far as the engine can; False when it could not now.
 
-        SQLite has overwritten them already (secure_delete) and empties its log into the file here; on PostgreSQL dead
-        rows go with VACUUM.
+        On SQLite the file is written anew and its log emptied: secure_delete alone leaves copies of rows that were once
+        moved from page to page. On PostgreSQL dead rows go with VACUUM.
         """
         try:
             if self._engine.dialect.name == "sqlite":
-                return await query(self._engine, _empty_log)
+                return await query(self._engine, _write_anew)
             return await query(self._engine, _vacuum)
         except StoreUnavailable:
             return False
@@ -175,9 +177,11 @@ class SqlErasures:
         )
 
     async def _remember(
-        self, connection: AsyncConnection, ids: Iterable[UUID], elsewhere: Sequence[Copies]
+        self, connection: AsyncConnection, ids: Iterable[UUID], elsewhere: Sequence[Copies], *, scrub: bool
     ) -> None:
         rows = [{"click_id": click_id, "store": store} for click_id in ids for store in elsewhere]
+        if scrub:
+            rows.append({"click_id": THE_FILES, "store": "sql"})
         if rows:
             await connection.execute(insert_if_absent(self._engine, unerased), rows)
 
@@ -202,7 +206,8 @@ async def _note(connection: AsyncConnection, action: str, detail: dict[str, Any]
     return number
 
 
-async def _empty_log(connection: AsyncConnection) -> bool:
+async def _write_anew(connection: AsyncConnection) -> bool:
+    await connection.exec_driver_sql("VACUUM")
     done = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
     return not done[0]  # busy, pages in the log, pages moved
 

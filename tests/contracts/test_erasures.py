@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import make_engine, transaction
-from backends.sql.erasure import Erased, SqlErasures
+from backends.sql.erasure import THE_FILES, Erased, SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
@@ -112,7 +112,8 @@ async def test_what_is_to_be_discarded_elsewhere_is_noted_until_it_is_done(datab
     await database.ledger.settle(batch, [start_of(click) for click in batch], [])
     await database.erase()
     ids = sorted(click.id for click in batch)
-    assert await database.erasures.left() == {"redis": 3, "spool": 3}
+    assert await database.erasures.left() == {"redis": 3, "spool": 3, "sql": 1}
+    await database.erasures.done("sql", [THE_FILES])
     assert sorted(await database.erasures.to_do("redis")) == ids
     await database.erasures.done("redis", ids[:2])
     await database.erasures.done("spool", ids)
