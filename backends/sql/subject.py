@@ -136,9 +136,9 @@ class SqlSubjects:
                 .subquery()
             )
             return Extent(
-                people=await _count(connection, func.count().select_from(people)),
-                visitors=await _count(connection, func.count().select_from(visitors)),
-                starts=await _count(connection, func.count(starts.c.id).filter(begun)),
+                people=await _count(connection, select(func.count()).select_from(people)),
+                visitors=await _count(connection, select(func.count()).select_from(visitors)),
+                starts=await _count(connection, select(func.count(starts.c.id)).where(begun)),
                 sealed=await _sealed(connection, within & clicks.c.sealed.is_not(None)),
                 **counts._asdict(),
             )
@@ -211,5 +211,5 @@ def _counts() -> Any:
 
 
 async def _count(connection: AsyncConnection, what: Any) -> int:
-    counted: int = (await connection.execute(select(what))).scalar_one()
+    counted: int = (await connection.execute(what)).scalar_one()
     return counted
