@@ -16,9 +16,11 @@ from backends.folders import FolderLock, private_folder
 from backends.redis import RedisStore
 from backends.ring import Ring
 from backends.spool import Spool, open_if_there, spools_under
+from backends.spools import LocalSpools
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
+from backends.sql.tombstones import PersonKey
 from backends.tier import Tier, TierStore
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -69,19 +71,21 @@ class Stores:
         await self.engine.dispose()
 
 
-def open_stores(settings: Settings, clock: Clock, observer: Observer, *, name: str) -> Stores:
+def open_stores(
+    settings: Settings, clock: Clock, observer: Observer, *, name: str, person_key: PersonKey
+) -> Stores:
     """The stores of a process; `name` is what its spools are called. Connects to nothing yet."""
     boot = random_uuid().hex[:12]
     settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(settings.sql, patience=REQUEST_PATIENCE)
-    redis = RedisStore(settings.redis_url, ttl_ms=settings.click_ttl * 1000) if settings.redis_url else None
+    redis = open_redis(settings)
     disk = DiskStore(
         _spools_of(settings, name, boot),
         synced=settings.spool_sync == "full",
         folders=lambda: spools_under(settings.spools),
         open_beside=lambda folder: open_spool(settings, folder),
     )
-    ledger = SqlLedger(engine)
+    ledger = SqlLedger(engine, person_key)
     catalog = SqlCatalog(engine, clock)
 
     budget = settings.deadline_ms / 1000
@@ -122,6 +126,18 @@ def open_stores(settings: Settings, clock: Clock, observer: Observer, *, name: s
         ring=ring,
         chain=chain,
     )
+
+
+def open_redis(settings: Settings) -> RedisStore | None:
+    """Redis, not connected yet; None when there is none by configuration."""
+    if settings.redis_url is None:
+        return None
+    return RedisStore(settings.redis_url, ttl_ms=settings.click_ttl * 1000)
+
+
+def local_spools(settings: Settings) -> LocalSpools:
+    """Every writer's spool on this machine, for whoever erases or exports."""
+    return LocalSpools(settings.spools, lambda folder: open_spool(settings, folder))
 
 
 def open_spool(settings: Settings, folder: Path) -> Spool:

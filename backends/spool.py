@@ -45,6 +45,7 @@ TRIM_PAUSE = 0.004
 BATCH_SPAN_MS = 1000
 MEASURE_EVERY = 16
 WRITER_CHECKPOINT_PAGES = 4000
+SCRUB_BYTES = 4 * 1024 * 1024
 LOG_BYTES = 20 * 1024 * 1024
 ASIDE = "aside"
 LOCKED = "the spool is locked by another process"
@@ -194,6 +195,32 @@ class Spool:
                     for piece in entry.found.damaged:
                         self.set_aside(entry, piece)
                     self._cache.set(key, encode_batch(map(encode, kept)))
+
+    def starts_of(self, telegram_id: int) -> list[Start]:
+        """That person's starts that wait here, in every bot."""
+        return [start for _, start in self._read(lambda: self._starts_of(telegram_id))]
+
+    def remove_starts(self, telegram_id: int, *, until_ms: int) -> None:
+        """Remove that person's starts up to that moment. Starts are not counted in the books."""
+        with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
+            for key, start in self._starts_of(telegram_id):
+                if start.at_ms <= until_ms:
+                    self._cache.delete(key)
+
+    def scrub(self) -> bool:
+        """Write the file anew and empty its log, which still have what was removed; False when that must wait.
+
+        It waits while more lies here than is written in a moment, for redirects would wait with it, or while somebody
+        else reads or writes.
+        """
+        with suppress(sqlite3.Error, OSError):
+            if self._cache.volume() > SCRUB_BYTES:
+                return False
+            self._cache.reset("sqlite_synchronous", 1, update=False)
+            self._cache._sql("VACUUM")  # noqa: SLF001
+            ((busy, _, _),) = self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001
+            return not busy
+        return False
 
     def probe(self) -> None:
         """A real write."""
@@ -349,6 +376,18 @@ class Spool:
         ).fetchall()
         return [key for (key,) in rows if isinstance(key, str) and key[14:26] <= f"{at_ms:012x}"]
 
+    def _starts_of(self, telegram_id: int) -> list[tuple[str, Start]]:
+        rows = self._cache._sql(  # noqa: SLF001
+            "SELECT key FROM Cache WHERE raw = 1 AND key >= 's' AND key < 't'"
+        ).fetchall()
+        return [
+            (key, record)
+            for (key,) in rows
+            if isinstance(key, str)
+            for record in Entry.of(key, self._fetch(key)).found.records
+            if isinstance(record, Start) and record.owner.telegram_id == telegram_id
+        ]
+
     def _fetch(self, key: str) -> bytes | None:
         try:
             found: bytes | None = self._cache.get(key)
@@ -368,6 +407,8 @@ def _open(folder: Path, *, synced: bool) -> Cache:
             statistics=0,
             tag_index=0,
             sqlite_synchronous=2 if synced else 1,
+            # What is trimmed or removed is overwritten with zeros, not only unlinked (ADR 0016).
+            sqlite_secure_delete=1,
         )
 
 

@@ -18,6 +18,7 @@ from backends.sql.links import SqlCatalog
 from domain.clock import SystemClock
 from domain.errors import ConfigError
 from domain.observations import Silent
+from privacy.keyring import Keyring
 from runtime.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -76,7 +77,8 @@ async def catalog_of(settings: Settings) -> AsyncIterator[SqlCatalog]:
 @asynccontextmanager
 async def stores_of(settings: Settings) -> AsyncIterator[Stores]:
     """All stores, as a process beside the daemon: the daemon's spool to look into, and its own for a start, if need be."""
-    stores = open_stores(settings, CLOCK, Silent(), name=HANDS)
+    keyring = Keyring(settings.secrets, CLOCK)
+    stores = open_stores(settings, CLOCK, Silent(), name=HANDS, person_key=keyring.person_key)
     await stores.open()
     try:
         yield stores

@@ -22,6 +22,7 @@ from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
+from daemon.access import access_log_of
 from daemon.api_keys import ApiKeys
 from daemon.enrich.geo import GeoIp
 from daemon.retention import DAY_MS, Bounds, Due
@@ -220,6 +221,18 @@ async def _geoip(given: Settings) -> Finding:
     return Finding("geoip", "ok", ", ".join(sorted({item.name for item in found})))
 
 
+async def _access_log(given: Settings) -> Finding:
+    if not given.access_log:
+        return Finding("access log", "ok", "off")
+    log = access_log_of(given, CLOCK)
+    await asyncio.to_thread(log.check)
+    found = await asyncio.to_thread(log.describe)
+    for days in ("unreadable_days", "overdue_days"):
+        if found[days]:
+            return Finding("access log", "failed", f"{days.replace('_', ' ')}: {found[days]}")
+    return Finding("access log", "ok", f"{found['days']} days")
+
+
 _CHECKS: tuple[Check, ...] = (
     _program,
     _key_ring,
@@ -231,6 +244,7 @@ _CHECKS: tuple[Check, ...] = (
     _retention,
     _links,
     _geoip,
+    _access_log,
 )
 
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, geoip, keys, links, load, processes, record, rescore, retention, up
+from cli import clicks, doctor, geoip, keys, links, load, privacy, processes, rescore, up
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
 EXIT_FAILED = 1
@@ -27,17 +27,14 @@ app.command()(doctor.doctor)
 app.command()(clicks.start)
 app.command()(clicks.accounting)
 app.command()(rescore.rescore)
+app.command()(privacy.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(links.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
+app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
-
-privacy = typer.Typer(help="What is kept, how long, and the record of it.", no_args_is_help=True)
-privacy.command()(retention.retention)
-privacy.command()(record.record)
-app.add_typer(privacy, name="privacy")
 
 
 def run() -> None:

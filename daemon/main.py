@@ -58,7 +58,9 @@ class Daemon:
         self._metrics = Metrics()
         self._keyring = Keyring(settings.secrets, clock)
         self._keys = ApiKeys(settings.api_keys)
-        self.stores: Stores = open_stores(settings, clock, self._metrics, name=SPOOL_NAME)
+        self.stores: Stores = open_stores(
+            settings, clock, self._metrics, name=SPOOL_NAME, person_key=self._keyring.person_key
+        )
         self._sharing = Sharing(self._keyring, SqlKeys(self.stores.engine), clock)
         self._book = ReceiptBook(node=settings.node, boot=self.stores.boot)
         self.catalog = CatalogCache(self.stores.catalog, settings.catalog_file, clock)

@@ -62,6 +62,7 @@ class Done:
     starts: int = 0
     events: int = 0
     figures: int = 0
+    erasures: int = 0
     files: int = 0
     failed: tuple[str, ...] = ()
 
@@ -144,6 +145,7 @@ class Retention:
         while direct := await self._sql.delete_direct_starts(bounds.clicks_ms, self._batch):
             done.starts += direct
             await self._step()
+        done.erasures = await self._sql.delete_erasures(bounds.clicks_ms)
 
     async def _remove_files(self, bounds: Bounds, done: Done) -> None:
         done.files = await asyncio.to_thread(self._remove, bounds.aside_ms)
@@ -182,7 +184,7 @@ class Retention:
         return found
 
 
-COUNTS = ("keys", "originals", "clicks", "starts", "events", "figures", "files")
+COUNTS = ("keys", "originals", "clicks", "starts", "events", "figures", "erasures", "files")
 
 
 def _count(done: Done, gone: Deleted) -> None:

@@ -24,9 +24,14 @@ from runtime.logs import get_logger
 
 T = TypeVar("T")
 Enrich = Callable[[Sequence[Click]], Mapping[UUID, Enrichment]]
+LogAccesses = Callable[[Sequence[Click]], None]
 SMALLEST_BATCH = 25
 TARGET_SECONDS = 0.25
 _log = get_logger("trilha.settle")
+
+
+def no_access_log(_clicks: Sequence[Click]) -> None:
+    """Keeps none: what is settled without TRILHA_ACCESS_LOG."""
 
 
 class BatchSize:
@@ -81,6 +86,7 @@ class Settler:
         open_spool: Callable[[Path], Spool],
         ledger: Ledger,
         enrich: Enrich,
+        log_accesses: LogAccesses = no_access_log,
         clock: Clock,
         batch: int,
     ) -> None:
@@ -88,6 +94,7 @@ class Settler:
         self._open = open_spool
         self._ledger = ledger
         self._enrich = enrich
+        self._log_accesses = log_accesses
         self._clock = clock
         self._size = BatchSize(batch)
         self._spools: dict[Path, Spool] = {}
@@ -148,6 +155,7 @@ class Settler:
             return 0
         records = [record for entry in entries for record in entry.found.records]
         await self._set_damaged_aside(spool, entries)
+        await self._in_thread(lambda: self._log_accesses([r for r in records if isinstance(r, Click)]))
         try:
             await self._into_sql(records)
         except RecordRejected:

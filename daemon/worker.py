@@ -1,23 +1,27 @@
-"""Front door of `trilha work`: settles spools, scores what was started, provisions keys, ends what has had its time."""
+"""Front door of `trilha work`: settles spools, scores what was started, shares keys, ends what has had its time."""
 
 import asyncio
 
-from backends.build import WORKER_PATIENCE, lock_settling, open_spool
+from backends.build import WORKER_PATIENCE, local_spools, lock_settling, open_redis, open_spool
 from backends.spool import spools_under
 from backends.sql.engine import make_engine
+from backends.sql.erasure import SqlErasures
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
 from backends.sql.retention import SqlRetention
 from backends.sql.scoring import SqlScoring
+from daemon.access import AccessKeeper, access_log_of
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
+from daemon.erasure import Discarder, Finisher
 from daemon.retention import RETENTION_SECONDS, Retention
 from daemon.scoring import Scoring
-from daemon.settle import Settler
+from daemon.settle import Settler, no_access_log
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import jitter
 from privacy.keyring import Keyring
+from privacy.seal import Sealer
 from privacy.sharing import Sharing
 from runtime.lifecycle import repeat, sleep_until
 from runtime.logs import get_logger
@@ -28,6 +32,8 @@ DOWN_SECONDS = 1.0
 KEYS_SECONDS = 60.0
 SCORING_SECONDS = 1.0
 PLACES_SECONDS = 60.0
+ERASURE_SECONDS = 5.0
+ACCESS_LOG_SECONDS = 3600.0
 _log = get_logger("trilha.work")
 
 
@@ -41,19 +47,24 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
     settler = Settler(
         folders=lambda: spools_under(settings.spools),
         open_spool=lambda folder: open_spool(settings, folder),
-        ledger=SqlLedger(engine),
+        ledger=SqlLedger(engine, keyring.person_key),
         enrich=enricher.settled,
+        log_accesses=AccessKeeper(settings, Sealer(keyring), clock).keep
+        if settings.access_log
+        else no_access_log,
         clock=clock,
         batch=settings.settle_batch,
     )
-    sharing = Sharing(keyring, SqlKeys(engine), clock)
-    scoring = Scoring(SqlScoring(engine), enricher.of, clock)
-    retention = Retention(SqlRetention(engine), settings, clock, keys=keyring)
+    redis = open_redis(settings)
+    erasures = SqlErasures(engine)
+    discarder = Discarder(erasures=erasures, redis=redis, spools=local_spools(settings), clock=clock)
     beside = (
-        (sharing.refresh, KEYS_SECONDS),
-        (scoring.due, SCORING_SECONDS),
+        (Sharing(keyring, SqlKeys(engine), clock).refresh, KEYS_SECONDS),
+        (Scoring(SqlScoring(engine), enricher.of, clock).due, SCORING_SECONDS),
         (lambda: _refresh_places(places), PLACES_SECONDS),
-        (retention.pass_, RETENTION_SECONDS),
+        (Retention(SqlRetention(engine), settings, clock, keys=keyring).pass_, RETENTION_SECONDS),
+        (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
+        (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
     )
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     try:
@@ -62,6 +73,8 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        if redis is not None:
+            await redis.close()
         await settler.close()
         await engine.dispose()
         lock.release()

@@ -147,6 +147,10 @@ class Keyring:
         """Keep the master that wraps, and none before it."""
         self._change(Keys.without_older_masters)
 
+    def periods(self) -> list[int]:
+        """The UTC days (since the epoch) that have keys, oldest first."""
+        return sorted(self._keys.periods)
+
     def describe(self) -> dict[str, object]:
         """What keys there are, without any key."""
         keys = self._keys

@@ -386,6 +386,41 @@ TABLE: tuple[Row, ...] = (
         purpose="security",
         basis="not personal data",
     ),
+    Row(
+        group=Text("Who was erased, by a keyed digest", "Quem foi excluído, por um resumo com chave"),
+        store="sql",
+        fields=_of("erasures", "person_key erased_at"),
+        kind="pseudonym",
+        life=_CLICK,
+        ends=("deletion",),
+        purpose="legal",
+        basis="legal obligation",
+    ),
+    Row(
+        group=Text(
+            "Copies of erased clicks that are still to be discarded",
+            "Cópias de cliques excluídos ainda a descartar",
+        ),
+        store="sql",
+        fields=_of("unerased", "click_id store"),
+        kind="open",
+        life=Life.ended_by("until they are discarded", "até o descarte"),
+        ends=("deletion",),
+        purpose="legal",
+        basis="legal obligation",
+    ),
+    Row(
+        group=Text(
+            "Audit: what was done with personal data, in counts", "Auditoria: o que se fez, em contagens"
+        ),
+        store="sql",
+        fields=_of("audit", "id at action detail"),
+        kind="open",
+        life=_ALWAYS,
+        ends=("none",),
+        purpose="legal",
+        basis="legal obligation",
+    ),
     # ------------------------------------------------------------ files
     Row(
         group=Text("Records that could not be settled", "Registros que não puderam ser gravados"),

@@ -57,6 +57,8 @@ def set_up_logs(level: str, redact: Processor) -> None:
     logging.lastResort = handler
     root.setLevel(level.upper())
     logging.getLogger("uvicorn.error").setLevel("WARNING")
+    # Its debug lines hold statements with their parameters: Telegram ids.
+    logging.getLogger("aiosqlite").setLevel("WARNING")
 
 
 def log_uncaught() -> None:

@@ -236,7 +236,7 @@ class Site:
             settler = Settler(
                 folders=lambda: spools_under(self.settings.spools),
                 open_spool=lambda folder: open_spool(self.settings, folder),
-                ledger=SqlLedger(engine),
+                ledger=SqlLedger(engine, ring.person_key),
                 enrich=enricher.settled,
                 clock=self.clock,
                 batch=self.settings.settle_batch,

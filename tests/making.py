@@ -59,6 +59,11 @@ def ref(click: Click) -> ClickRef:
     return ClickRef(id=click.id, link_id=click.link_id, node=click.node, ad_key=click.ad_key)
 
 
+def person_key(telegram_id: int) -> bytes:
+    """Stands for a key ring's where nobody minds which."""
+    return telegram_id.to_bytes(16, "big")
+
+
 def start_of(
     click: Click, person: int = 7, *, at_ms: int = NOW + 1000, update_id: int | None = None
 ) -> Start:

@@ -158,7 +158,7 @@ def _sqlite(url: str, patience: float) -> AsyncEngine:
 def _sqlite_pragmas(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # FULL: a COMMIT is on the disk before it is answered, which is what `synced` means.
-    # secure_delete: what is deleted or made NULL is overwritten, not only unlinked.
+    # secure_delete: what is deleted or made NULL is overwritten with zeros, not only unlinked (ADR 0016).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -17,6 +17,7 @@ from backends.codec import Packed, pack
 from backends.sql.engine import insert_if_absent, one_row, transaction, upsert
 from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichment_values
 from backends.sql.schema import accounting, ads, catalog, clicks, links, outbox, starts
+from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people
 from domain.attribution import Owner, Start, StartKind
 from domain.books import FIGURES, BookEntry
 from domain.click import Click
@@ -40,16 +41,6 @@ _CLICK_FACT = (
     "sealed",
 )
 _START_FACT = ("owner_bot_id", "owner_telegram_id", "started_at")
-_ERASED_FACT = (
-    "params",
-    "referer_host",
-    "language",
-    "visitor_key",
-    "visitor_period",
-    "fbclid_key",
-    "sealed",
-    *ENRICHMENT_COLUMNS,
-)
 _ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*_CLICK_FACT, *_START_FACT, *ENRICHMENT_COLUMNS))
 _RESCORE = clicks.update().where(clicks.c.id == bindparam("click_id")).values(scored_at=None)
 _RECEIPT = Receipt(durability=Durability.SYNCED, visible=False)
@@ -57,10 +48,14 @@ _AD_MEMORY = 50_000
 
 
 class SqlLedger:
-    """The ledger on one engine. As a ClickStore it is the chain's third tier."""
+    """The ledger on one engine. As a ClickStore it is the chain's third tier.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Starts of a person from before that person was erased are not written; `person_key` is how the two are compared.
+    """
+
+    def __init__(self, engine: AsyncEngine, person_key: PersonKey) -> None:
         self._engine = engine
+        self._person_key = person_key
         self._known_ads: set[tuple[int, bytes]] = set()
         # Built once: making a statement costs more than running it.
         self._put_facts = _set_once(upsert(engine, clicks))
@@ -92,8 +87,8 @@ class SqlLedger:
 
     async def discard(self, click_id: UUID) -> None:
         """Erase the click's data and leave a tombstone, so that no copy that comes later brings it back (I5)."""
-        bury = self._bury(click_id, spooled=False)
-        await transaction(self._engine, lambda connection: connection.execute(bury))
+        statement = bury(self._engine, click_id, spooled=False)
+        await transaction(self._engine, lambda connection: connection.execute(statement))
 
     async def probe(self) -> None:
         """A real write, of a row that everyone has."""
@@ -108,7 +103,14 @@ class SqlLedger:
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None:
         """Write the start (and the click, if the caller brings it); the row says who owns it. None: a direct start."""
-        return await transaction(self._engine, lambda connection: self._start(connection, start, click))
+
+        async def write(connection: AsyncConnection) -> LedgerRow | None:
+            await open_for_people(connection)
+            if await gone(connection, [start], self._person_key):
+                return await self._drop(connection, start)
+            return await self._start(connection, start, click)
+
+        return await transaction(self._engine, write)
 
     async def settle(
         self,
@@ -121,14 +123,22 @@ class SqlLedger:
         """Spooled facts, all in one transaction. Repeating it, in part or in another order, changes nothing (I12)."""
 
         async def write(connection: AsyncConnection) -> None:
+            dropped: set[UUID] = set()
+            if begun:
+                # First: an erasure under way waits for rows of this batch only once it has let this through.
+                await open_for_people(connection)
+                dropped = await gone(connection, begun, self._person_key)
             ordered = sorted(batch, key=lambda click: click.id)
             if ordered:
                 rows = [_settled_values(click, enrichments.get(click.id)) for click in ordered]
                 await self._write(connection, rows, ordered)
             for click_id in sorted(erased):
-                await connection.execute(self._bury(click_id, spooled=True))
+                await connection.execute(bury(self._engine, click_id, spooled=True))
             for start in sorted(begun, key=lambda s: (s.click is None, s.click and s.click.id, s.at_ms)):
-                await self._start(connection, start, None)
+                if start.id in dropped:
+                    await self._drop(connection, start)
+                else:
+                    await self._start(connection, start, None)
             if books:
                 await connection.execute(self._put_books, [_book_values(entry) for entry in books])
 
@@ -142,15 +152,13 @@ class SqlLedger:
         await self._remember_ads(connection, batch)
         await self._complete(connection, [click.id for click in batch])
 
-    def _bury(self, click_id: UUID, *, spooled: bool) -> Any:
-        tombstone = upsert(self._engine, clicks).values(
-            id=click_id, link_id=0, node=0, ad_key=b"", erased_at=func.current_timestamp(), spooled=spooled
-        )
-        new = tombstone.excluded
-        values: dict[str, Any] = dict.fromkeys(_ERASED_FACT, null())
-        values["erased_at"] = func.coalesce(clicks.c.erased_at, new.erased_at)
-        values["spooled"] = clicks.c.spooled | new.spooled
-        return tombstone.on_conflict_do_update(index_elements=["id"], set_=values)
+    async def _drop(self, connection: AsyncConnection, start: Start) -> LedgerRow | None:
+        """A start whose person was erased since: nothing of it is written, and its click is buried if nobody owns it."""
+        if start.click is None:
+            return None
+        await connection.execute(bury_with_person(self._engine, start.click.id))
+        found = (await connection.execute(select(clicks).where(clicks.c.id == start.click.id))).one()
+        return ledger_row(found)
 
     async def _start(
         self, connection: AsyncConnection, start: Start, click: Click | None

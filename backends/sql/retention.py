@@ -16,7 +16,7 @@ from sqlalchemy import Column, ColumnElement, Select, delete, func, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import empty_the_log, query, transaction, upsert
-from backends.sql.schema import accounting, click_totals, clicks, has_original, outbox, starts
+from backends.sql.schema import accounting, click_totals, clicks, erasures, has_original, outbox, starts
 from domain.books import MINUTE_MS
 from domain.ids import first_uuid7, uuid7_ms
 
@@ -83,6 +83,11 @@ class SqlRetention:
         """Delete at most `limit` starts that named no click; how many."""
         oldest = _direct_starts(before_ms, starts.c.id).limit(limit)
         gone = delete(starts).where(starts.c.id.in_(oldest.with_for_update(skip_locked=True)))
+        return await transaction(self._engine, lambda connection: _changed(connection, gone))
+
+    async def delete_erasures(self, before_ms: int) -> int:
+        """Delete what says who was erased before that; how many. No start of then is left that could come back."""
+        gone = delete(erasures).where(erasures.c.erased_at < before_ms)
         return await transaction(self._engine, lambda connection: _changed(connection, gone))
 
     async def originals_due(self, before_ms: int) -> Waiting:

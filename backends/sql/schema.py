@@ -138,7 +138,8 @@ clicks = Table(
     Column("baseline_fraud", Integer),
     # When its start was counted into the scores, or that there is none although there should be.
     Column("scored_at", UtcMillis),
-    Index("ix_clicks_owner", "owner_bot_id", "owner_telegram_id"),
+    # The person first: whoever is to be exported or erased is asked for without a bot.
+    Index("ix_clicks_owner", "owner_telegram_id", "owner_bot_id"),
     Index("ix_clicks_fbclid_key", "fbclid_key"),
 )
 # Small: only clicks with an owner are in the first, only those that wait for the worker in the second.
@@ -194,7 +195,7 @@ starts = Table(
     Column("started_at", UtcMillis, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("click_id", Uuid),
-    Index("ix_starts_person", "bot_id", "telegram_id", "started_at"),
+    Index("ix_starts_person", "telegram_id", "bot_id", "started_at"),
     Index("ix_starts_click_id", "click_id"),
 )
 _direct = starts.c.click_id.is_(None)
@@ -238,4 +239,30 @@ shared_keys = Table(
     Column("created_at", UtcMillis, nullable=False),
     Column("active_from", UtcMillis),
     Column("destroyed_at", UtcMillis),
+)
+
+# Who was erased, by a keyed digest of the Telegram id: starts of before are never settled.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("person_key", LargeBinary(16), primary_key=True),
+    Column("erased_at", UtcMillis, nullable=False),
+)
+
+# Copies of erased clicks that are still to be discarded elsewhere: in "redis", in a "spool".
+unerased = Table(
+    "unerased",
+    metadata,
+    Column("click_id", Uuid, primary_key=True),
+    Column("store", String(8), primary_key=True),
+)
+
+# What was done with personal data, in counts. Triggers refuse to change it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcMillis, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("detail", JSON, nullable=False),
 )

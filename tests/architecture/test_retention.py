@@ -37,7 +37,14 @@ STORED: dict[Store, list[str]] = {
     "redis": [f"{PREFIX}*", PROBE_KEY],
     "spool": [name for kind in (Click, Start, BookEntry, Tombstone) for name in members(kind)],
     "memory": [*members(Visit), *members(Original), "Ring"],
-    "disk": [*members(Keys), "secrets/api-keys", "cache/catalog.json", "spool/aside/*.bin", "access-log/*", "secrets/access-log.json"],
+    "disk": [
+        *members(Keys),
+        "secrets/api-keys",
+        "cache/catalog.json",
+        "spool/aside/*.bin",
+        "access-log/*",
+        "secrets/access-log.json",
+    ],
     "logs": ["stderr", "run/valkey.log"],
 }
 

@@ -25,7 +25,7 @@ from domain.errors import StoreUnavailable
 from domain.observations import Silent
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Receipt
 from domain.ports import ClickStore
-from tests.making import PATIENT, bare_click, full_click, make_disk, make_tier, new_id
+from tests.making import PATIENT, bare_click, full_click, make_disk, make_tier, new_id, person_key
 from tests.servers import PostgresServer, ValkeyServer
 
 TOKEN_ONLY, SYNCED = Durability.TOKEN_ONLY, Durability.SYNCED
@@ -75,7 +75,7 @@ class Maker:
         engine = make_engine(self._url(fixture), patience=PATIENT)
         self._opened.push_async_callback(engine.dispose)
         await migrate(engine)
-        return SqlLedger(engine)
+        return SqlLedger(engine, person_key)
 
     async def _chain(self, ack: Ack) -> FallbackChain:
         clock, observer = ManualClock(), Silent()
@@ -199,7 +199,7 @@ def join_aiosqlite() -> None:
 
 async def test_a_sqlite_file_in_no_folder_is_unknown_and_takes_nothing(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'trilha.db'}", patience=PATIENT)
-    await is_dead(SqlLedger(engine))
+    await is_dead(SqlLedger(engine, person_key))
     await engine.dispose()
     join_aiosqlite()
 
@@ -208,9 +208,9 @@ async def test_a_database_without_tables_is_unknown_and_names_the_command_that_m
     sqlite_url: str,
 ) -> None:
     engine = make_engine(sqlite_url, patience=PATIENT)
-    await is_dead(SqlLedger(engine))
+    await is_dead(SqlLedger(engine, person_key))
     with pytest.raises(StoreUnavailable, match="trilha migrate"):
-        await SqlLedger(engine).put(bare_click())
+        await SqlLedger(engine, person_key).put(bare_click())
     await engine.dispose()
 
 
@@ -218,7 +218,7 @@ async def test_a_killed_postgres_is_unknown_and_takes_nothing() -> None:
     with PostgresServer() as server:
         engine = make_engine(server.create_database("trilha"), patience=PATIENT)
         await migrate(engine)
-        store = SqlLedger(engine)
+        store = SqlLedger(engine, person_key)
         await store.put(bare_click())
         server.kill()
         await is_dead(store)

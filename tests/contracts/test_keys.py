@@ -31,7 +31,7 @@ from privacy.seal import Original, Sealer
 from privacy.shared_keys import merged
 from privacy.sharing import Sharing
 from privacy.token import Minter
-from tests.making import NOW, PATIENT, full_click, make_disk, new_id
+from tests.making import NOW, PATIENT, full_click, make_disk, new_id, person_key
 
 TODAY = NOW // PERIOD_MS
 DAY = 86_400
@@ -323,7 +323,7 @@ async def test_after_destruction_neither_redis_spool_sql_nor_a_backup_yields_the
     click = full_click(id=click.id, sealed=one.seal(click.id))
     engine, disk, redis = one.engines[0], make_disk(tmp_path / "spool"), RedisStore(valkey_url, ttl_ms=60_000)
     await redis.probe()
-    for store in (SqlLedger(engine), disk, redis):
+    for store in (SqlLedger(engine, person_key), disk, redis):
         await store.put(click)
     backup = await cluster.raw()
     image = cluster.backup() if cluster.url.startswith("sqlite") else b""
@@ -332,7 +332,7 @@ async def test_after_destruction_neither_redis_spool_sql_nor_a_backup_yields_the
     one.ring.destroy_before(TODAY + 1)
     await one.sharing.refresh()
 
-    for store in (SqlLedger(engine), disk, redis):
+    for store in (SqlLedger(engine, person_key), disk, redis):
         found = await store.find(click.id)
         assert isinstance(found, Found)
         assert found.click.sealed == click.sealed

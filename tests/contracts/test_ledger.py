@@ -27,7 +27,7 @@ from domain.clock import ManualClock
 from domain.enrichment import Agent, Enrichment, Geo, Reason, Score, Scores, Traffic
 from domain.outcomes import MISSING, Found
 from privacy.token import ad_key
-from tests.making import NOW, PATIENT, bare_click, full_click, ref, start_of
+from tests.making import NOW, PATIENT, bare_click, full_click, person_key, ref, start_of
 
 PIXEL = "123456789"
 
@@ -59,7 +59,7 @@ async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     await catalog.add_bot("shop_bot")
     await catalog.add_link("one", bot="shop_bot", pixel=PIXEL)
     await catalog.add_link("two", bot="shop_bot")
-    yield Database(engine, SqlLedger(engine), catalog)
+    yield Database(engine, SqlLedger(engine, person_key), catalog)
     await engine.dispose()
 
 
@@ -243,8 +243,8 @@ async def test_settling_again_reordered_or_overlapping_changes_nothing(database:
     await database.ledger.settle(batch[::-1], begun[::-1], books[::-1])
     await database.ledger.settle(batch[2:5], begun[1:3], books[:1])
     await asyncio.gather(
-        SqlLedger(database.engine).settle(batch[:4], [], books),
-        SqlLedger(database.engine).settle(batch[2:], [], books),
+        SqlLedger(database.engine, person_key).settle(batch[:4], [], books),
+        SqlLedger(database.engine, person_key).settle(batch[2:], [], books),
     )
     assert await database.everything() == once
     assert len(once["outbox"]) == 4
@@ -315,7 +315,7 @@ async def test_a_receipt_comes_after_commit(database: Database) -> None:
     await database.ledger.put_batch([pack(click)])
     assert len(commits) == 1
     other = make_engine(database.engine.url.render_as_string(hide_password=False), patience=PATIENT)
-    assert await SqlLedger(other).find(click.id) == Found(click)
+    assert await SqlLedger(other, person_key).find(click.id) == Found(click)
     await other.dispose()
 
 
@@ -333,7 +333,7 @@ async def test_who_stops_waiting_at_any_moment_of_a_put_leaves_no_transaction_op
             late += 1
     assert late > 0, "no put was late: nothing was tested"
     other = make_engine(database.engine.url.render_as_string(hide_password=False), patience=PATIENT)
-    await SqlLedger(other).probe()
+    await SqlLedger(other, person_key).probe()
     await other.dispose()
     await asyncio.gather(*_under_way)
     for batch in batches:

@@ -24,7 +24,7 @@ from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click
 from domain.enrichment import Enrichment, Geo, Traffic
 from domain.errors import StoreUnavailable
-from tests.making import NOW, PATIENT, bare_click, full_click, new_id, start_of
+from tests.making import NOW, PATIENT, bare_click, full_click, new_id, person_key, start_of
 
 DAY_MS = 86_400_000
 MIDNIGHT = NOW // DAY_MS * DAY_MS
@@ -79,7 +79,7 @@ class Database:
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
     await migrate(engine)
-    yield Database(engine, SqlLedger(engine), SqlRetention(engine))
+    yield Database(engine, SqlLedger(engine, person_key), SqlRetention(engine))
     await engine.dispose()
 
 
@@ -260,7 +260,7 @@ async def test_after_deleting_sqlite_has_neither_a_log_nor_the_deleted_bytes(sql
     """secure_delete and a cut log: not a byte of the key that was deleted is left in the files."""
     engine = make_engine(sqlite_url, patience=PATIENT)
     await migrate(engine)
-    files = SqlLedger(engine), SqlRetention(engine)
+    files = SqlLedger(engine, person_key), SqlRetention(engine)
     mark = b"visitor-of-old-0"
     batch = [full_click(id=new_id(NOW + n), visitor_key=mark) for n in range(200)]
     await files[0].settle(batch, [], [])
@@ -278,7 +278,7 @@ async def test_after_deleting_sqlite_has_neither_a_log_nor_the_deleted_bytes(sql
 async def test_cutting_the_log_gives_way_to_a_reader(sqlite_url: str) -> None:
     engine, other = (make_engine(sqlite_url, patience=PATIENT) for _ in range(2))
     await migrate(engine)
-    ledger, retention = SqlLedger(engine), SqlRetention(engine)
+    ledger, retention = SqlLedger(engine, person_key), SqlRetention(engine)
     async with other.connect() as reader:
         await open_read(reader)
         await ledger.put(full_click())

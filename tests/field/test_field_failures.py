@@ -26,6 +26,7 @@ from domain.errors import ConfigError
 from domain.ids import ClickIds, uuid7_ms
 from privacy.keyring import Keyring
 from tests.daemon_fixture import BOT, OTHER_BOT, SLUG, Door, Site, user_agents
+from tests.making import person_key
 from tests.servers import ValkeyServer, free_port
 
 FBCLID = "IwZXh0bgNhZW0BMABhZGlkAasVQ" + "k3xZ_-9" * 20 + "_aem_7QGhicD3IfitnAZIYLLFEx"
@@ -156,8 +157,8 @@ async def test_f11_a_later_copy_with_less_in_it_takes_nothing_away(door: Door, s
     before, ref = await site.row(token), site.read(token)
     poorer = Click(id=ref.id, link_id=ref.link_id, node=ref.node, ad_key=ref.ad_key)
     async with site.engine() as engine:
-        await SqlLedger(engine).settle([poorer, poorer], [], [])
-        await SqlLedger(engine).put(poorer)
+        await SqlLedger(engine, person_key).settle([poorer, poorer], [], [])
+        await SqlLedger(engine, person_key).put(poorer)
     assert await site.row(token) == before
 
 

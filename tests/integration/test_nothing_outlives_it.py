@@ -35,7 +35,7 @@ from privacy.retention import TABLE, Row
 from privacy.seal import Sealer
 from runtime.settings import load_settings
 from tests.daemon_fixture import captured_logs
-from tests.making import NOW, PATIENT, make_spool, new_id, start_of
+from tests.making import NOW, PATIENT, make_spool, new_id, person_key, start_of
 from tests.servers import ValkeyServer
 
 IP = "203.0.113.77"
@@ -65,7 +65,7 @@ class House:
         self.valkey = valkey
         self.ring = Keyring.create(self.settings.secrets, self.clock)
         self.engine = make_engine(sql_url, patience=PATIENT)
-        self.ledger = SqlLedger(self.engine)
+        self.ledger = SqlLedger(self.engine, person_key)
         self.retention = Retention(
             SqlRetention(self.engine),
             self.settings,

@@ -103,6 +103,11 @@ class Machine(RuleBasedStateMachine):
     def erase(self, which: int) -> None:
         self._run(self.under_test.erase(self.tickets[which % len(self.tickets)]))
 
+    @rule(person=st.integers(1, 3))
+    def erase_person(self, person: int) -> None:
+        """Rarely the last that happens: they come back, and their old starts may still lie about."""
+        self._run(self.under_test.erase_person(person))
+
     def teardown(self) -> None:
         """Everything heals, everything settles; then the invariants must hold."""
         try:

@@ -58,6 +58,9 @@ class NaiveTakeDelete:
     async def erase(self, ticket: Ticket) -> bool:
         return False
 
+    async def erase_person(self, person: int) -> None:
+        """Not known to this design."""
+
     async def check(self) -> None:
         """Its promises are checked by whom it told what (I2)."""
 

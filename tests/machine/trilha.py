@@ -19,12 +19,15 @@ from backends.disk import DiskStore
 from backends.redis import RedisStore
 from backends.ring import Ring
 from backends.spool import MEASURE_EVERY, Spool, spools_under
+from backends.spools import LocalSpools
 from backends.sql.books import Books, read_books
 from backends.sql.engine import make_engine
+from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger, ledger_row
 from backends.sql.migrate import migrate
-from backends.sql.schema import accounting, clicks, outbox, starts
+from backends.sql.schema import accounting, clicks, erasures, outbox, starts, unerased
 from bot.associate import Associate, StartRequest
+from daemon.erasure import Discarder, Erasure
 from daemon.settle import Settler
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry, ReceiptBook
@@ -125,7 +128,7 @@ class Shared:
 
     async def empty(self) -> None:
         async with self.engine.begin() as connection:
-            for table in (clicks, starts, outbox, accounting):
+            for table in (clicks, starts, outbox, accounting, erasures, unerased):
                 await connection.execute(delete(table))
 
     def close(self) -> None:
@@ -148,7 +151,7 @@ class Trilha:
         self._watch: Watch = watch(self._spools)
         self._clock = ManualClock(now_ms=NOW)
         self._minter = Minter(shared.keyring, self._clock, node=0, attribution_days=WINDOW_DAYS)
-        self._ledger = SqlLedger(shared.engine)
+        self._ledger = SqlLedger(shared.engine, shared.keyring.person_key)
         self._sql = Wrapped(self._ledger)
         self._redis = Wrapped(shared.redis)
         self._boots = 0
@@ -159,6 +162,8 @@ class Trilha:
         self._seen: dict[UUID, tuple[Click | None, Any]] = {}
         self._erased: set[str] = set()
         self._half_erased: set[str] = set()
+        self._pressed: dict[str, set[int]] = {}
+        self._gone: set[int] = set()
         self._world.run(shared.empty())
         self._boot()
 
@@ -182,6 +187,7 @@ class Trilha:
         ticket.acknowledged = receipt.durability.acknowledged
 
     async def start(self, ticket: Ticket, person: int) -> bool | None:
+        self._pressed.setdefault(ticket.token, set()).add(person)
         request = StartRequest(bot=BOT.username, telegram_id=person, token=ticket.token)
         before = await self._ledger.row(self._built[ticket.token].id)
         try:
@@ -206,6 +212,7 @@ class Trilha:
             await self._settler.drain()
         except StoreUnavailable:
             return
+        await self._forget()
         await self._look_at_rows()
 
     async def crash(self, *, power: bool) -> None:
@@ -228,6 +235,16 @@ class Trilha:
         self._half_erased.discard(ticket.token)
         self._erased.add(ticket.token)
         return True
+
+    async def erase_person(self, person: int) -> None:
+        """I5: at once, SQL has nothing of theirs any more, whatever the other stores are able to do now."""
+        if self._sql.mode == "down":
+            return
+        self._gone.add(person)
+        await self._erasure.erase(person)
+        owners = {row.owner.telegram_id for row in (await self._rows()).values() if row.owner is not None}
+        holds(person not in owners, "I5 NoResurrection", "an erased person owns a click")
+        await self._forget()
 
     def fault(self, store: str, mode: Mode) -> None:
         match store, mode:
@@ -269,6 +286,7 @@ class Trilha:
 
     async def check(self) -> None:
         """After heal and settling, with nothing left to do."""
+        await self._forget()
         rows = await self._rows()
         for token, receipt in self._receipts.items():
             row, click = rows.get(self._built[token].id), self._built[token]
@@ -325,6 +343,18 @@ class Trilha:
             DiskStore(
                 open_spool, synced=True, folders=lambda: spools_under(self._spools), open_beside=spool_beside
             )
+        )
+        spools = LocalSpools(self._spools, spool_beside)
+        erasures = SqlErasures(self._shared.engine)
+        self._erasure = Erasure(
+            erasures=erasures,
+            spools=spools,
+            discarder=Discarder(
+                erasures=erasures, redis=self._shared.redis, spools=spools, clock=self._clock
+            ),
+            elsewhere=("redis", "spool"),
+            person_key=self._shared.keyring.person_key,
+            clock=self._clock,
         )
         self._book = ReceiptBook(node=0, boot=boot)
         self._chain = FallbackChain(
@@ -386,6 +416,17 @@ class Trilha:
             except StoreUnavailable:
                 self._book.give_back(entries)
 
+    async def _forget(self) -> None:
+        """Tokens whose click went with a person: only ones that an erased person has pressed START with."""
+        buried = select(clicks.c.id).where(
+            clicks.c.erased_at.is_not(None), clicks.c.owner_telegram_id.is_(None)
+        )
+        async with self._shared.engine.connect() as connection:
+            ids = set((await connection.execute(buried)).scalars())
+        for token, click in self._built.items():
+            if click.id in ids and self._pressed.get(token, set()) & self._gone:
+                self._erased.add(token)
+
     def _is_old(self, ticket: Ticket) -> bool:
         age = self._clock.now_ms() - self._built[ticket.token].at_ms
         return not -3_600_000 <= age <= WINDOW_DAYS * 86_400_000
@@ -402,7 +443,8 @@ class Trilha:
             payload, owner = self._seen.get(click_id, (None, None))
             if click_id not in erased:
                 holds(payload is None or row.click == payload, "I7 SetOnce", "the click changed")
-            holds(owner is None or row.owner == owner, "I7 SetOnce", "the owner changed")
+            gone = owner is not None and owner.telegram_id in self._gone and click_id in erased
+            holds(owner is None or gone or row.owner == owner, "I7 SetOnce", "the owner changed")
             self._seen[click_id] = (row.click or payload, row.owner)
 
     async def _check_outbox(self, rows: dict[UUID, LedgerRow]) -> None:

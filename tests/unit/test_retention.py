@@ -21,7 +21,7 @@ from domain.errors import ConfigError
 from privacy.record import Record
 from privacy.retention import ASIDE_DAYS
 from runtime.settings import load_settings
-from tests.making import NOW, PATIENT, full_click, new_id, start_of
+from tests.making import NOW, PATIENT, full_click, new_id, person_key, start_of
 
 
 class RingOfDays:
@@ -44,7 +44,7 @@ class Bench:
         url = f"sqlite+aiosqlite:///{home / 'trilha.db'}"
         self.settings = load_settings({"TRILHA_HOME_DIR": str(home), "TRILHA_SQL_URL": url})
         self.engine = make_engine(url, patience=PATIENT)
-        self.ledger = SqlLedger(self.engine)
+        self.ledger = SqlLedger(self.engine, person_key)
         self.clock = ManualClock(now_ms=NOW)
         self.keys = RingOfDays()
         self.rests: list[float] = []

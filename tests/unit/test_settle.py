@@ -24,7 +24,7 @@ from domain.enrichment import Enrichment
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.outcomes import Found
 from domain.ports import NOTHING_ADDED
-from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, spool_beside, start_of
+from tests.making import NOW, PATIENT, bare_click, full_click, make_spool, person_key, spool_beside, start_of
 
 
 class Flaky:
@@ -97,7 +97,7 @@ async def bench(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Workbench]:
     engine = make_engine(sqlite_url, patience=PATIENT)
     await migrate(engine)
     (tmp_path / "spools").mkdir()
-    made = Workbench(tmp_path / "spools", SqlLedger(engine))
+    made = Workbench(tmp_path / "spools", SqlLedger(engine, person_key))
     yield made
     await made.settler.close()
     await engine.dispose()

@@ -1,0 +1,108 @@
+"""Tombstones: what a click's row becomes when it is erased. Neither fact is ever set on it again (I5).
+
+The books keep counting it: `clicked_at` of a click that SQL had and `spooled` stay, `erased_at` says the rest.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, null, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from backends.sql.engine import upsert
+from backends.sql.enrichment import ENRICHMENT_COLUMNS
+from backends.sql.schema import clicks, erasures
+from domain.attribution import Start
+
+PersonKey = Callable[[int], bytes]
+"""What stands for a Telegram id in `erasures`: `Keyring.person_key`."""
+
+_OF_THE_VISITOR = (
+    "params",
+    "referer_host",
+    "language",
+    "visitor_key",
+    "visitor_period",
+    "fbclid_key",
+    "sealed",
+    *ENRICHMENT_COLUMNS,
+)
+_OF_THE_PERSON = (
+    *_OF_THE_VISITOR,
+    "method",
+    "prefetch",
+    "owner_bot_id",
+    "owner_telegram_id",
+    "started_at",
+    "scored_at",
+)
+
+
+def bury(engine: AsyncEngine, click_id: UUID, *, spooled: bool) -> Any:
+    """The statement that erases a click's data, whether its row is there yet or not. An owner that it has stays."""
+    statement = upsert(engine, clicks).values(**_tombstone(click_id, spooled=spooled))
+    new = statement.excluded
+    values: dict[str, Any] = dict.fromkeys(_OF_THE_VISITOR, null())
+    values["erased_at"] = func.coalesce(clicks.c.erased_at, new.erased_at)
+    values["spooled"] = clicks.c.spooled | new.spooled
+    return statement.on_conflict_do_update(index_elements=["id"], set_=values)
+
+
+def bury_with_person(engine: AsyncEngine, click_id: UUID, *, telegram_id: int | None = None) -> Any:
+    """The statement that erases a click's data and its owner, unless somebody else owns it.
+
+    `telegram_id` is the person who may own it; None: only a click that nobody owns is erased.
+    """
+    statement = upsert(engine, clicks).values(**_tombstone(click_id, spooled=False))
+    values: dict[str, Any] = dict.fromkeys(_OF_THE_PERSON, null())
+    values["erased_at"] = func.coalesce(clicks.c.erased_at, statement.excluded.erased_at)
+    theirs: ColumnElement[bool] = clicks.c.owner_telegram_id.is_(None)
+    if telegram_id is not None:
+        theirs |= clicks.c.owner_telegram_id == telegram_id
+    return statement.on_conflict_do_update(index_elements=["id"], set_=values, where=theirs)
+
+
+async def open_for_people(connection: AsyncConnection) -> None:
+    """Begin a transaction that reads `erasures` and then writes what depends on it: call it before anything else.
+
+    SQLite's driver would begin it only at the first write, and an erasure could come in between.
+    """
+    if connection.dialect.name == "sqlite":
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def close_to_starts(connection: AsyncConnection) -> None:
+    """As `open_for_people`, for whoever writes `erasures`: waits for every start under way, and new ones wait for it.
+
+    Without it, on PostgreSQL, a start could look before the erasure is there and be written after it has looked for starts.
+    """
+    await open_for_people(connection)
+    if connection.dialect.name == "postgresql":
+        # Conflicts with the ROW SHARE that `gone` takes by its FOR KEY SHARE, and with itself.
+        await connection.execute(text("LOCK TABLE erasures IN EXCLUSIVE MODE"))
+
+
+async def gone(connection: AsyncConnection, starts: Sequence[Start], person_key: PersonKey) -> set[UUID]:
+    """The ids of those starts whose person was erased at that moment or afterwards. They must not be written."""
+    keys = {start.id: person_key(start.owner.telegram_id) for start in starts}
+    if not keys:
+        return set()
+    wanted = (
+        select(erasures.c.person_key, erasures.c.erased_at)
+        .where(erasures.c.person_key.in_(set(keys.values())))
+        .with_for_update(read=True, key_share=True)
+    )
+    erased_at: dict[bytes, int] = {row.person_key: row.erased_at for row in await connection.execute(wanted)}
+    return {start.id for start in starts if start.at_ms <= erased_at.get(keys[start.id], -1)}
+
+
+def _tombstone(click_id: UUID, *, spooled: bool) -> dict[str, Any]:
+    return {
+        "id": click_id,
+        "link_id": 0,
+        "node": 0,
+        "ad_key": b"",
+        "erased_at": func.current_timestamp(),
+        "spooled": spooled,
+    }

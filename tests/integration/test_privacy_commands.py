@@ -1,0 +1,105 @@
+"""The privacy commands as an operator calls them: exit codes, empty states, stores that are down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.daemon_fixture import BOT, Site
+from tests.making import full_click, start_of
+from tests.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+ANA = 0x5A_C39E_71B4
+
+
+def trilha(site: Site, *command: str, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "TRILHA_HOME_DIR": str(site.settings.home_dir),
+        "TRILHA_SQL_URL": site.settings.sql,
+        **settings,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *command],
+        cwd=ROOT,
+        env=os.environ | environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+async def with_a_click(site: Site) -> None:
+    from backends.sql.ledger import SqlLedger
+    from privacy.keyring import Keyring
+
+    click = full_click(link_id=1, sealed=b"\x01" + (20_833).to_bytes(4, "big") + bytes(80))
+    async with site.engine() as engine:
+        ledger = SqlLedger(engine, Keyring(site.settings.secrets, site.clock).person_key)
+        await ledger.record_start(start_of(click, ANA), click)
+
+
+async def test_nobodys_erasure_says_so_and_is_audited_without_the_id(site: Site) -> None:
+    done = trilha(site, "privacy", "erase", "--telegram-id", "-", given=f"{ANA}\n")
+    assert (done.returncode, "no store had anything" in done.stdout) == (0, True), done.stderr
+    audit = trilha(site, "privacy", "audit", "--json")
+    [line] = json.loads(audit.stdout)
+    assert (line["action"], line["detail"]) == ("erase", {"clicks": 0, "starts": 0, "conversions": 0})
+    assert str(ANA) not in done.stdout + done.stderr + audit.stdout
+
+
+async def test_without_sql_nothing_is_erased_and_the_command_says_that_all_is_to_do(site: Site) -> None:
+    site.sql_away()
+    done = trilha(site, "privacy", "erase", "--telegram-id", str(ANA))
+    assert done.returncode == 3
+    assert "Still to do: everything" in done.stderr
+    exported = trilha(site, "privacy", "export", "--telegram-id", str(ANA))
+    assert exported.returncode == 3
+    assert json.loads(exported.stdout)["incomplete"] == ["sql"]
+
+
+async def test_with_redis_down_an_erasure_says_what_is_left_and_for_how_long(site: Site) -> None:
+    await with_a_click(site)
+    down = {"TRILHA_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
+    done = trilha(site, "privacy", "erase", "--telegram-id", str(ANA), **down)
+    assert done.returncode == 3, done.stderr
+    assert "STILL TO DO: redis, 1 clicks" in done.stdout
+    assert "180 s" in done.stdout
+
+
+async def test_an_export_is_a_new_private_file_and_a_profile_has_its_exit_code(
+    site: Site, tmp_path: Path
+) -> None:
+    await with_a_click(site)
+    page = tmp_path / "ana.json"
+    command = ("privacy", "export", "--telegram-id", str(ANA), "--output", str(page))
+    assert trilha(site, *command).returncode == 0
+    assert page.stat().st_mode & 0o777 == 0o600
+    [click] = json.loads(page.read_text())["clicks"]
+    assert click["bot"] == BOT
+    assert trilha(site, *command).returncode == 2, "an export is never overwritten"
+    found = trilha(site, "profile", "--telegram-id", str(ANA), "--bot", BOT, "--json")
+    assert (found.returncode, json.loads(found.stdout)["clicks"]) == (0, 1), found.stderr
+    assert trilha(site, "profile", "--telegram-id", "12345").returncode == 1
+
+
+async def test_doctor_and_incident_show_counts_and_forms_and_no_original(site: Site) -> None:
+    for command in (("privacy", "doctor"), ("privacy", "incident", "--since", "2020-01-01")):
+        assert trilha(site, *command).returncode == 0
+    await with_a_click(site)
+    row = json.loads(trilha(site, "privacy", "doctor", "--json").stdout)["row"]
+    assert {cell["column"]: cell["kind"] for cell in row}["sealed"] == "sealed"
+    found = trilha(site, "privacy", "incident", "--since", "2020-01-01", "--until", "2030-01-01", "--json")
+    shown = json.loads(found.stdout)
+    assert (shown["people"], shown["clicks"], shown["visitors"]) == (1, 1, 1)
+    assert trilha(site, "privacy", "incident", "--since", "soon").returncode == 2
+
+
+async def test_an_id_that_is_none_is_refused_without_being_repeated(site: Site) -> None:
+    done = trilha(site, "privacy", "erase", "--telegram-id", "abc987654321")
+    assert done.returncode == 2
+    assert "987654321" not in done.stderr + done.stdout
