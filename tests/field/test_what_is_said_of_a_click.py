@@ -1,0 +1,207 @@
+"""Failures in what a click was taken for, and where from. Each test is named for one, and guards against it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.sql.engine import make_engine
+from backends.sql.scoring import SqlScoring
+from daemon.enrich.build import make_enricher
+from daemon.enrich.geo import GeoIp
+from daemon.scoring import Scoring
+from daemon.worker import work
+from privacy.keyring import Keyring
+from tests.daemon_fixture import Door, Site, user_agents
+from tests.geo_files import FLAT4, FLAT6, NETWORKS, make_database
+
+IN_APP = {
+    "facebook",
+    "instagram",
+    "threads",
+    "metaiab",
+    "messenger",
+    "fblite",
+    "tiktok",
+    "telegram",
+    "whatsapp",
+}
+PROGRAMS = {"crawler", "preview", "tool"}
+GEO = ("country", "region", "city", "asn", "geo_source")
+UNKNOWN = dict.fromkeys(("country", "region", "city", "asn", "source"))
+PROXIED = ["127.0.0.0/8"]
+ELSEWHERE = "8.8.4.4"
+
+
+def forwarded(ip: str) -> dict[str, str]:
+    return {"X-Forwarded-For": ip}
+
+
+async def settled_by_the_worker(site: Site) -> None:
+    """All that waits, by `trilha work` itself, told to stop: it settles what is left first."""
+    stop = asyncio.Event()
+    stop.set()
+    await work(site.settings, site.clock, stop)
+
+
+async def classes(door: Door, agents: list[str]) -> list[Any]:
+    """The rows of one click with each of those agents."""
+    tokens = [await door.click(headers={"User-Agent": agent}) for agent in agents]
+    await door.site.settle()
+    return [await door.site.row(token) for token in tokens]
+
+
+async def test_f27_the_browsers_of_apps_and_phones_of_cubot_are_people_and_programs_are_not(
+    door: Door,
+) -> None:
+    """The paid traffic itself comes in the apps' browsers; only what says that it is a program is one."""
+    known = [(kind, agent) for kind, agent in user_agents() if kind in IN_APP | PROGRAMS | {"cubot"}]
+    assert {kind for kind, _ in known} == IN_APP | PROGRAMS | {"cubot"}
+    rows = await classes(door, [agent for _, agent in known])
+    for (kind, agent), row in zip(known, rows, strict=True):
+        if kind in PROGRAMS:
+            assert row.traffic_class in PROGRAMS, agent
+            continue
+        from_app = kind in IN_APP or "FB_IAB" in agent
+        assert row.traffic_class == ("in_app" if from_app else "human"), agent
+        assert (row.automation, row.robot) == (None, None), agent
+        assert "says_program" not in {reason["signal"] for reason in row.reasons["bot"]}, agent
+
+
+async def test_f28_instagram_on_android_is_instagram_and_chrome_on_android_is_chrome(door: Door) -> None:
+    """Every app's browser on Android also says Chrome."""
+    android = [(kind, agent) for kind, agent in user_agents() if "Android" in agent and "Chrome/" in agent]
+    instagram = [agent for _, agent in android if "Instagram" in agent]
+    chrome = [agent for kind, agent in android if kind == "chrome"]
+    assert len(instagram) >= 5
+    assert len(chrome) >= 2
+    rows = await classes(door, instagram)
+    assert {(row.app, row.browser, row.os) for row in rows} == {("Instagram", "Instagram", "Android")}
+    rows = await classes(door, chrome)
+    assert {(row.app, row.browser, row.os) for row in rows} == {(None, "Chrome", "Android")}
+
+
+async def test_f46_place_and_network_are_filled_whichever_way_a_click_comes_into_sql(tmp_path: Path) -> None:
+    """Settled by the worker, or written by its own start before the worker had seen it."""
+    folder = tmp_path / "geoip"
+    folder.mkdir()
+    make_database(folder / "city4.mmdb", FLAT4, kind="city", version=4)
+    make_database(folder / "city6.mmdb", FLAT6, kind="city")
+    make_database(folder / "asn.mmdb", NETWORKS | ASN4, kind="asn")
+    site = Site(tmp_path, trusted_proxies=PROXIED, geoip_paths=[folder])
+    await site.prepare()
+    async with site.running() as door:
+        tokens = [await door.click(headers=forwarded(ip)) for ip in ("177.10.0.9", "2804:14c::1")]
+        await settled_by_the_worker(site)
+        early = await door.click(headers=forwarded("177.10.0.9"))
+        await door.start(early)
+        await site.settle()
+        answer = await door.start(early)
+        shown = [(await door.api.get(f"/v1/clicks/{token}")).json() for token in [*tokens, early]]
+    sul = ("BR", "RS", "Eldorado do Sul", 28573)
+    campinas = ("BR", "SP", "Campinas", 28573)
+    places = [tuple(getattr(await site.row(token), name) for name in GEO) for token in [*tokens, early]]
+    assert [place[:-1] for place in places] == [sul, campinas, sul]
+    assert all(place[-1] for place in places)
+    assert [tuple(view["geo"].values()) for view in shown] == places
+    assert tuple(answer["click"]["geo"].values()) == places[-1]
+
+
+ASN4 = {"177.10.0.0/16": {"autonomous_system_number": 28573}}
+
+
+class Outbound:
+    """Refuses every way out of this machine, as a firewall would, and remembers who was asked."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.asked: list[object] = []
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, self._guarded(getattr(socket.socket, name)))
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "create_connection"):
+            patch.setattr(socket, name, self._guarded(getattr(socket, name)))
+
+    def _guarded(self, real: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
+            for host in _hosts(args):
+                if not _is_local(host):
+                    self.asked.append(host)
+                    raise ConnectionRefusedError("nobody out there is asked")
+            return real(*args, **more)
+
+        return call
+
+
+def _hosts(args: tuple[Any, ...]) -> list[object]:
+    """The hosts among a socket call's arguments: of an address of two or four, or the name that is looked up."""
+    first = args[1:] if isinstance(args[0], socket.socket) else args[:1]
+    return [part[0] if isinstance(part, tuple) else part for part in first if isinstance(part, (tuple, str))]
+
+
+def _is_local(host: object) -> bool:
+    if not isinstance(host, str) or host.startswith("/"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture
+def outbound(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbound]:
+    """The guard, which notices a call that is made on purpose."""
+    guard = Outbound(monkeypatch)
+    for call in (
+        lambda: socket.create_connection((ELSEWHERE, 80), 1),
+        lambda: socket.socket().connect((ELSEWHERE, 80)),
+        lambda: socket.getaddrinfo("geo.example", 80),
+    ):
+        with pytest.raises(ConnectionRefusedError):
+            call()
+    assert guard.asked == [ELSEWHERE, ELSEWHERE, "geo.example"]
+    guard.asked.clear()
+    yield guard
+    monkeypatch.undo()
+
+
+async def rescored(site: Site) -> int:
+    engine = make_engine(site.settings.sql, patience=10.0)
+    enricher = make_enricher(
+        site.settings, Keyring(site.settings.secrets, site.clock), GeoIp(site.settings.geoip)
+    )
+    try:
+        return (await Scoring(SqlScoring(engine), enricher.of, site.clock).again(0, lambda _: None)).clicks
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("database", ["none", "missing", "damaged", "silent"])
+async def test_f51_nobody_is_asked_where_a_visitor_is_and_what_no_file_says_is_unknown(
+    database: str, tmp_path: Path, outbound: Outbound
+) -> None:
+    """Neither redirect, start nor settling leaves the machine, and a look-up that fails is nobody's country."""
+    path = tmp_path / "city.mmdb"
+    if database == "damaged":
+        path.write_bytes(b"\xab\xcd\xefMaxMind.com" * 20)
+    elif database == "silent":
+        make_database(path, {"9.9.0.0/16": FLAT4["9.9.0.0/16"]}, kind="city")
+    paths = [] if database == "none" else [path]
+    site = Site(tmp_path, trusted_proxies=PROXIED, geoip_paths=paths)
+    await site.prepare()
+    async with site.running() as door:
+        token = await door.click("utm_source=FB", forwarded("177.10.0.9"))
+        assert (await door.start(token))["owner"] is True
+        await settled_by_the_worker(site)
+        await site.settle()
+        assert await rescored(site) == 1
+        again = await door.start(token)
+        shown = (await door.api.get(f"/v1/clicks/{token}")).json()
+    row = await site.row(token)
+    assert {name: getattr(row, name) for name in GEO} == dict.fromkeys(GEO)
+    assert again["click"]["geo"] == shown["geo"] == UNKNOWN
+    assert outbound.asked == []
