@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from backends.sql.schema import outbox, starts
+from backends.sql.schema import clicks, outbox, starts
 from backends.sql.scoring import SqlScoring
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
@@ -81,6 +81,7 @@ async def clicked(door: Door, headers: Headers, *, query: str = "", source: str 
 
 
 async def prepared(site: Site) -> Site:
+    """The site, ready to run."""
     await site.prepare()
     return site
 
@@ -237,6 +238,7 @@ async def test_f26_what_a_visit_does_not_say_is_empty_and_nothing_is_made_up_for
             "browser",
         )
         assert [getattr(row, name) for name in unknown] == [None] * len(unknown)
-    everything = repr([await proxied.rows(), await proxied.rows(starts), await proxied.rows(outbox)])
-    assert "@" not in everything
-    assert HOST not in everything
+    rows = [row for table in (clicks, starts, outbox) for row in await proxied.rows(table)]
+    texts = repr([value for row in rows for value in row if not isinstance(value, bytes)])
+    assert "@" not in texts
+    assert HOST not in texts
