@@ -50,7 +50,7 @@ def show_click(token: Token, as_json: Json = False) -> None:
             return view_json(view, catalog.bot_name), known, view.certain
 
     shown, known, certain = run(look())
-    text = "\n".join(f"{name:14} {_line(value)}" for name, value in shown.items())
+    text = "\n".join(f"{name:14} {_line(value)}" for name, value in (shown | _told_scores(shown)).items())
     if shown["known_from"] == "token":
         text += "\n\n" + (
             "No store has this click: this is all that its token says."
@@ -60,6 +60,19 @@ def show_click(token: Token, as_json: Json = False) -> None:
     show(shown, as_json=as_json, text=text)
     if not known:
         sys.exit(1 if certain else 3)
+
+
+def _told_scores(shown: dict[str, Any]) -> dict[str, Any]:
+    """The scores with their reasons, a score in a sentence."""
+    scores = shown["scores"]
+    return {"scores": scores and {name: _score(value) for name, value in scores.items()}}
+
+
+def _score(value: dict[str, Any] | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    reasons = [f"{seen['signal']} {seen['weight']}: {seen['evidence']}" for seen in value["reasons"]]
+    return f"{value['points']} ({'; '.join(reasons)})" if reasons else str(value["points"])
 
 
 def _line(value: Any) -> str:

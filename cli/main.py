@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, geoip, keys, links, load, privacy, processes, rescore, up
+from cli import clicks, doctor, geoip, keys, links, load, privacy, processes, rescore, subject, up
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
 EXIT_FAILED = 1
@@ -27,7 +27,7 @@ app.command()(doctor.doctor)
 app.command()(clicks.start)
 app.command()(clicks.accounting)
 app.command()(rescore.rescore)
-app.command()(privacy.profile)
+app.command()(subject.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(links.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")

@@ -12,4 +12,9 @@ from runtime.settings import Settings
 
 def make_enricher(settings: Settings, keyring: Keyring, places: GeoIp) -> Enricher:
     """The enricher of one thread."""
-    return Enricher(sealer=Sealer(keyring), places=places, agents=Agents(remembered=16_384), zone=ZoneInfo(settings.timezone))
+    return Enricher(
+        sealer=Sealer(keyring),
+        places=places,
+        agents=Agents(remembered=16_384),
+        zone=ZoneInfo(settings.timezone),
+    )

@@ -1,0 +1,178 @@
+"""trilha privacy export and erase, trilha profile: the rights of a data subject."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import (
+    CLOCK,
+    Json,
+    catalog_of,
+    local_time,
+    run,
+    settings,
+    show,
+)
+from cli.hands import hands_of, pairs
+from daemon.erasure import ErasureReport
+from daemon.subject import profile_json
+from domain.errors import ConfigError, StoreUnavailable
+from runtime.settings import Settings
+
+Person = Annotated[
+    str,
+    typer.Option(
+        "--telegram-id",
+        help="The person's numeric Telegram id; `-` reads it from standard input, out of the process list.",
+    ),
+]
+
+
+EXIT_NO = 1
+
+
+EXIT_STORE = 3
+
+
+def export(
+    telegram_id: Person,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="A new file, 0600; default: standard output.")
+    ] = None,
+) -> None:
+    """Everything that any store has of a person, as JSON. Exits 3 when a store could not be asked."""
+    person = _person(telegram_id)
+
+    async def gather() -> dict[str, Any]:
+        async with hands_of() as hands:
+            found = await hands.subject().export(person)
+            counts = {name: len(found[name]) for name in ("clicks", "starts", "conversions")}
+            if "sql" not in found["incomplete"]:
+                await hands.erasures.note("export", counts, CLOCK.now_ms())
+            return found
+
+    found = run(gather())
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    if output is None:
+        print(text)
+    else:
+        _write_private(output, text)
+        print(f"wrote {output} (0600)", file=sys.stderr)
+    if not (found["clicks"] or found["starts"]):
+        print("no store that could be asked has anything of this person", file=sys.stderr)
+    if found["incomplete"]:
+        print(f"could not be asked: {', '.join(found['incomplete'])}. Run it again", file=sys.stderr)
+        sys.exit(EXIT_STORE)
+
+
+def erase(telegram_id: Person, as_json: Json = False) -> None:
+    """Erase a person from every store, for good. Exits 3 while something is still to do: run it again then."""
+    person = _person(telegram_id)
+
+    async def work() -> ErasureReport:
+        async with hands_of() as hands:
+            return await hands.erasure().erase(person)
+
+    try:
+        report = run(work())
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{error}. Still to do: everything; run it again") from error
+    shown = {
+        "audit": report.erased.audit_id,
+        "erased": {
+            "clicks": report.erased.clicks,
+            "starts": report.erased.starts,
+            "conversions": report.erased.conversions,
+            "waiting_starts": report.pending,
+        },
+        "still_to_do": _still_to_do(report),
+        "scrubbed": report.scrubbed,
+    }
+    show(shown, as_json=as_json, text=_erase_text(report, settings()))
+    if not report.finished:
+        sys.exit(EXIT_STORE)
+
+
+def profile(
+    telegram_id: Person,
+    bot: Annotated[str | None, typer.Option("--bot", help="Only clicks of that bot; default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """A person's profile: location, device, behaviour, quality, first and last touch. Exits 1 when there is none."""
+    person = _person(telegram_id)
+
+    async def compute() -> dict[str, Any]:
+        async with hands_of() as hands:
+            bot_id = await _bot_id(hands.given, bot) if bot else None
+            found = await hands.subject().profile(person, bot_id)
+            await hands.erasures.note("profile", {"clicks": found.clicks}, CLOCK.now_ms())
+            return profile_json(found, hands.zone)
+
+    found = run(compute())
+    lines = [f"{name:13} {pairs(value)}" for name, value in found.items() if isinstance(value, dict)]
+    text = "\n".join([f"clicks        {found['clicks']}", *lines])
+    show(found, as_json=as_json, text=text if found["clicks"] else "no click of this person is known")
+    if not found["clicks"]:
+        sys.exit(EXIT_NO)
+
+
+def _person(text: str) -> int:
+    """The id; its text is not repeated in the error."""
+    given = sys.stdin.readline().strip() if text == "-" else text
+    if not (given.isascii() and given.isdigit() and 1 <= len(given) <= 16 and int(given) < 1 << 52):
+        raise ConfigError(
+            "--telegram-id must be a Telegram user's numeric id, or `-` with the id on standard input"
+        )
+    return int(given)
+
+
+def _write_private(path: Path, text: str) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be made: {error.strerror}. Name a file that is not there yet"
+        ) from None
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
+
+
+async def _bot_id(given: Settings, name: str) -> int:
+    async with catalog_of(given) as catalog:
+        found = (await catalog.load()).bot(name)
+    if found is None:
+        raise ConfigError("no such bot is registered. See: trilha bot-account list")
+    return found.id
+
+
+def _still_to_do(report: ErasureReport) -> dict[str, int]:
+    """Clicks by store; a spool that could not be asked is there with 0 known, SQL with 1 while its files are to be scrubbed."""
+    return report.left if report.spools_read else {"spool": 0} | report.left
+
+
+def _erase_text(report: ErasureReport, given: Settings) -> str:
+    erased = report.erased
+    lines = [
+        f"clicks         {erased.clicks}",
+        f"starts         {erased.starts}",
+        f"conversions    {erased.conversions}",
+        f"waiting starts {report.pending}",
+        f"audit          no. {erased.audit_id}, {local_time(report.at_ms, given)}",
+    ]
+    if report.nothing:
+        lines = [
+            "no store had anything of this person (any more); starts from before now are refused",
+            lines[-1],
+        ]
+    for store, copies in _still_to_do(report).items():
+        what = "its files are to be written anew" if store == "sql" else f"{copies} clicks"
+        lines.append(f"STILL TO DO: {store}, {what}. Run it again, or leave it to `trilha work`")
+        if store == "redis":
+            lines.append(f"  (a copy in Redis ends by itself {given.click_ttl} s after its click)")
+    if not report.scrubbed:
+        lines.append("A spool's file or log is still to be written anew: `trilha work` does it")
+    return "\n".join(lines)
