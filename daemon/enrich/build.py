@@ -11,5 +11,5 @@ from runtime.settings import Settings
 
 
 def make_enricher(settings: Settings, keyring: Keyring, places: GeoIp) -> Enricher:
-    """The enricher of one thread."""
+    """The enricher of one process."""
     return Enricher(sealer=Sealer(keyring), places=places, agents=Agents(), zone=ZoneInfo(settings.timezone))
