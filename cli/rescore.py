@@ -27,7 +27,7 @@ def rescore(
     only the scores are made anew. No answer to a visitor depends on it, and running it twice changes nothing.
     """
     given = settings()
-    done = run(_rescore(given, CLOCK.now_ms() - duration_ms(since)))
+    done = run(_rescore(given, max(0, CLOCK.now_ms() - duration_ms(since))))
     show(_value(done), as_json=as_json, text=_text(done))
 
 
