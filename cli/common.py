@@ -56,9 +56,9 @@ def local_time(at_ms: int, given: Settings) -> str:
 
 
 def duration_ms(text: str) -> int:
-    """Milliseconds of `90m`, `24h` or `7d`; ConfigError for anything else."""
+    """Milliseconds of `90m`, `24h` or `7d`, of at most six digits; ConfigError for anything else."""
     units = {"m": "minutes", "h": "hours", "d": "days"}
-    if not text[:-1].isdigit() or text[-1:] not in units:
+    if not text[:-1].isdecimal() or text[-1:] not in units or len(text) > 7:
         raise ConfigError(f"not a duration: {text!r}. Write 90m, 24h or 7d")
     return int(timedelta(**{units[text[-1]]: int(text[:-1])}).total_seconds() * 1000)
 

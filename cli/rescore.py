@@ -27,7 +27,7 @@ def rescore(
     only the scores are made anew. No answer to a visitor depends on it, and running it twice changes nothing.
     """
     given = settings()
-    done = run(_rescore(given, CLOCK.now_ms() - duration_ms(since)))
+    done = run(_rescore(given, max(0, CLOCK.now_ms() - duration_ms(since))))
     show(_value(done), as_json=as_json, text=_text(done))
 
 
@@ -60,6 +60,6 @@ def _moves(done: Rescored) -> list[tuple[tuple[str, str], int]]:
 def _text(done: Rescored) -> str:
     if not done.clicks:
         return "no clicks since then"
-    lines = [f"{done.clicks} clicks scored, {done.changed} changed"]
+    lines = [f"clicks scored: {done.clicks}, changed: {done.changed}"]
     lines += [f"  {was} -> {now}: {number}" for (was, now), number in sorted(_moves(done))]
     return "\n".join(lines)

@@ -174,8 +174,8 @@ class SqlLedger:
         await self._remember_ads(connection, [click] if click is not None else [])
         await self._complete(connection, [start.click.id])
         mine = row.owner == start.owner
-        await self._note(connection, start, "attributed" if mine else "taken")
-        if not mine:
+        new = await self._note(connection, start, "attributed" if mine else "taken")
+        if new and not mine:
             # One more person with this token: its scores are made again.
             await connection.execute(_RESCORE, {"click_id": start.click.id})
         return row
@@ -217,7 +217,8 @@ class SqlLedger:
             self._known_ads.clear()
         self._known_ads.update((click.link_id, click.ad_key) for click in batch)
 
-    async def _note(self, connection: AsyncConnection, start: Start, kind: StartKind) -> None:
+    async def _note(self, connection: AsyncConnection, start: Start, kind: StartKind) -> bool:
+        """Write the start down; False when it was there already."""
         values = {
             "id": start.id,
             "bot_id": start.owner.bot_id,
@@ -226,7 +227,7 @@ class SqlLedger:
             "kind": kind,
             "click_id": start.click.id if start.click else None,
         }
-        await connection.execute(self._put_note, values)
+        return (await connection.execute(self._put_note, values)).rowcount > 0
 
 
 def _merged(statement: Any, engine: AsyncEngine) -> Insert:

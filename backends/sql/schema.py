@@ -97,7 +97,7 @@ clicks = Table(
     Column("ad_key", LargeBinary(8), nullable=False),
     Column("clicked_at", UtcMillis),
     Column("method", String(4)),
-    Column("params", JSON),
+    Column("params", JSON(none_as_null=True)),
     Column("referer_host", String(255)),
     Column("language", String(64)),
     Column("prefetch", String(32)),
@@ -128,12 +128,12 @@ clicks = Table(
     Column("robot", String(40)),
     Column("traffic_class", String(10)),
     Column("tentative", Boolean),
-    Column("evidence", JSON),
+    Column("evidence", JSON(none_as_null=True)),
     # Clicks of the same visitor on the same link in the same minute, as the worker had seen by then.
     Column("repeats", Integer),
     Column("bot_score", Integer),
     Column("fraud_score", Integer),
-    Column("reasons", JSON),
+    Column("reasons", JSON(none_as_null=True)),
     Column("baseline_bot", Integer),
     Column("baseline_fraud", Integer),
     # When its start was counted into the scores, or that there is none although there should be.

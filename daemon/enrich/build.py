@@ -11,7 +11,7 @@ from runtime.settings import Settings
 
 
 def make_enricher(settings: Settings, keyring: Keyring, places: GeoIp) -> Enricher:
-    """The enricher of one thread."""
+    """The enricher of one process."""
     return Enricher(
         sealer=Sealer(keyring),
         places=places,

@@ -32,7 +32,7 @@ class Places(Protocol):
 
 
 class Enricher:
-    """Adds to clicks. All calls come from one thread at a time."""
+    """Adds to clicks. Any thread may call `of`; calls of `settled` come one after another."""
 
     def __init__(self, *, sealer: Sealer, places: Places, agents: Agents, zone: ZoneInfo) -> None:
         self._sealer = sealer
@@ -86,8 +86,8 @@ class Enricher:
 
     def _look(self, click: Click, original: Original | None, kept: Enrichment | None) -> "_Seen":
         geo = self._places.of(original.ip or None) if original else Geo()
-        if geo.source is None and kept is not None:
-            geo = kept.geo  # no database now; one had known
+        if kept is not None:
+            geo = _at_least(geo, kept.geo)
         agent = self._agents.of(original.user_agent) if original else Agent()
         traffic = classify(
             method=click.method,
@@ -108,24 +108,34 @@ class _Seen:
 
 
 class Repeats:
-    """Counts the clicks of each visitor on each link by the minute, as one worker sees them. Bounded, and in memory only."""
+    """Counts the clicks of each visitor on each link by the minute, as one worker sees them. In memory only, and bounded:
+    beyond `visitors` minutes the one that began first is forgotten, beyond `clicks` in one nothing is added.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, visitors: int = MOST_VISITORS, clicks: int = MOST_REPEATS) -> None:
+        self._most_visitors = visitors
+        self._most_clicks = clicks
         self._seen: dict[tuple[bytes, int, int], set[UUID]] = {}
 
     def of(self, click: Click) -> int:
-        """How many there are with this one: 1 for the first, at most 500; 0 without a visitor key."""
+        """How many there are with this one: 1 for the first; 0 without a visitor key."""
         if click.visitor_key is None:
             return 0
         key = (click.visitor_key, click.link_id, click.at_ms // MINUTE_MS)
         ids = self._seen.get(key)
         if ids is None:
-            if len(self._seen) >= MOST_VISITORS:
+            if len(self._seen) >= self._most_visitors:
                 del self._seen[next(iter(self._seen))]
             ids = self._seen[key] = set()
-        if len(ids) < MOST_REPEATS:
+        if len(ids) < self._most_clicks:
             ids.add(click.id)
         return len(ids)
+
+
+def _at_least(geo: Geo, kept: Geo) -> Geo:
+    """What no database says any more stays as one had said it."""
+    place = geo if geo.country else kept
+    return place._replace(asn=geo.asn or kept.asn, source=place.source or geo.source)
 
 
 def _given(traffic: Traffic) -> bool | None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from typing import Any
 
 import pytest
@@ -20,11 +21,13 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
 from backends.sql.schema import accounting, ads, clicks, outbox, starts
+from backends.sql.scoring import SqlScoring
 from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Ad, Click
 from domain.clock import ManualClock
 from domain.enrichment import Agent, Enrichment, Geo, Reason, Score, Scores, Traffic
+from domain.ids import first_uuid7
 from domain.outcomes import MISSING, Found
 from privacy.token import ad_key
 from tests.making import NOW, PATIENT, bare_click, full_click, person_key, ref, start_of
@@ -231,20 +234,28 @@ async def test_erasing_a_click_takes_away_what_was_added_to_it_for_good(database
 
 
 async def test_settling_again_reordered_or_overlapping_changes_nothing(database: Database) -> None:
-    """I12: the tables are the same as after settling everything once."""
+    """I12: the tables are the same as after settling everything once, whatever another settler would add by then."""
     batch = [full_click(link_id=1 + n % 2) for n in range(6)]
     begun = [start_of(click, 100 + n) for n, click in enumerate(batch[:4])]
+    begun.append(start_of(batch[0], 200))
+    added = {click.id: ADDED._replace(repeats=n) for n, click in enumerate(batch)}
+    other = {click.id: Enrichment(repeats=99) for click in batch}
     books = [
         BookEntry(node=1, boot="a", minute=5, issued=3),
         BookEntry(node=1, boot="b", minute=5, spooled=2),
     ]
-    await database.ledger.settle(batch, begun, books)
+    await database.ledger.settle(batch, begun, books, (), added)
+    scoring = SqlScoring(database.engine)
+    due = await scoring.due(10, first_uuid7(0))
+    assert len(due) == 4
+    scored = [(replaced(item, counts=replaced(item.counts, started=True)), ADDED) for item in due]
+    await scoring.write(scored, NOW)
     once = await database.everything()
-    await database.ledger.settle(batch[::-1], begun[::-1], books[::-1])
+    await database.ledger.settle(batch[::-1], begun[::-1], books[::-1], (), other)
     await database.ledger.settle(batch[2:5], begun[1:3], books[:1])
     await asyncio.gather(
-        SqlLedger(database.engine, person_key).settle(batch[:4], [], books),
-        SqlLedger(database.engine, person_key).settle(batch[2:], [], books),
+        SqlLedger(database.engine, person_key).settle(batch[:4], [], books, (), added),
+        SqlLedger(database.engine, person_key).settle(batch[2:], [], books, (), other),
     )
     assert await database.everything() == once
     assert len(once["outbox"]) == 4
@@ -256,11 +267,12 @@ async def test_settling_in_pieces_and_any_order_gives_the_tables_of_settling_at_
     """I12: two copies of the same facts, one settled whole, one fact by fact and starts first, differ only in ids."""
     whole = [full_click(link_id=1) for _ in range(4)]
     pieces = [replace(click, id=full_click().id) for click in whole]
-    await database.ledger.settle(whole, [start_of(c) for c in whole], [])
+    added = {click.id: ADDED for click in (*whole, *pieces)}
+    await database.ledger.settle(whole, [start_of(c) for c in whole], [], (), added)
     for click in reversed(pieces):
         await database.ledger.settle([], [start_of(click)], [])
-        await database.ledger.settle([click], [], [])
-        await database.ledger.settle([click], [start_of(click)], [])
+        await database.ledger.settle([click], [], [], (), added)
+        await database.ledger.settle([click], [start_of(click)], [], (), added)
 
     def facts(rows: list[dict[str, Any]], wanted: list[Click]) -> list[dict[str, Any]]:
         ids = {click.id for click in wanted}

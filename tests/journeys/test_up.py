@@ -17,8 +17,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.geo_files import FLAT4, make_database
 from tests.servers import free_port
 from tests.system import ROOT
+
+VISITOR = {
+    "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+    " Mobile/22B91 Instagram 361.0.0.35.82 (iPhone15,4; iOS 18_1_1; pt_BR; pt; scale=3.00; 1179x2556; 674117118)",
+    "X-Forwarded-For": "179.123.45.67",
+}
 
 
 class Up:
@@ -32,6 +39,8 @@ class Up:
             "TRILHA_HOME_DIR": str(home),
             "TRILHA_PUBLIC_BIND": f"127.0.0.1:{self.public}",
             "TRILHA_PRIVATE_BIND": f"127.0.0.1:{self.private}",
+            "TRILHA_TRUSTED_PROXIES": "127.0.0.1/32",
+            "TRILHA_GEOIP_PATHS": str(home.parent),
         }
         self.said = ""
         self.options = options
@@ -64,12 +73,12 @@ class Up:
         """The processes it started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def click(self) -> str:
+    def click(self, **headers: str) -> str:
         """Follow the demo link with the curl line's URL; the token."""
         url = re.search(r"curl -i '([^']+)'", self.said).group(1)
         opener = urllib.request.build_opener(_NoRedirect)
         with pytest.raises(urllib.request.HTTPError) as answer:
-            opener.open(url, timeout=5)
+            opener.open(urllib.request.Request(url, headers=headers), timeout=5)
         with answer.value as found:
             assert found.code == 302
             location = found.headers["location"]
@@ -103,6 +112,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     """Running; ended afterwards if the test has not done so."""
+    make_database(tmp_path / "places.mmdb", FLAT4, kind="dbip-city", version=4)
     made = Up(tmp_path / "home")
     made.begin()
     yield made
@@ -112,22 +122,23 @@ def up(tmp_path: Path) -> Iterator[Up]:
 
 
 def test_a_first_click_goes_all_the_way_and_ctrl_c_leaves_nothing_behind(up: Up) -> None:
-    """Click, start, look, edit, books: then every process is gone, and everything is in SQL."""
+    """Click, start, look, books: then every process is gone, and everything is in SQL, classed and with its place."""
     assert "embedded Valkey" in up.said
     assert "API key    trk_" in up.said
-    token = up.click()
+    token = up.click(**VISITOR, Purpose="prefetch")
 
     first = up.json("start", token, "--telegram-id", "42")
     second = up.json("start", token, "--telegram-id", "43")
     assert (first["owner"], second["owner"]) == (True, False)
     assert first["click"]["utm"] == {"utm_source": "fb", "utm_campaign": "Teste|120210"}
     assert second["click"] is None
-    shown = up.json("click", "show", token)
+    shown = _scored(up, token)
+    assert (shown["class"], shown["geo"]["region"], shown["agent"]["app"]) == ("in_app", "SP", "Instagram")
     assert shown["owner"]["telegram_id"] == 42
     assert (shown["durability"], shown["visible"], shown["settled"]) == ("synced", True, True)
     assert {finding["verdict"] for finding in up.json("doctor")} == {"ok"}
 
-    last = up.click()
+    last = up.click(**VISITOR)
     family = up.family()
     assert {"valkey-server" in " ".join(process.cmdline()) for process in family} == {True, False}
     assert up.interrupt() == 0
@@ -135,7 +146,8 @@ def test_a_first_click_goes_all_the_way_and_ctrl_c_leaves_nothing_behind(up: Up)
     assert not [process for process in family if process.is_running()]
     books = up.json("accounting")
     assert (books["issued"], books["in_sql"], books["in_spools"], books["balanced"]) == (2, 2, 0, True)
-    assert up.json("click", "show", last)["settled"]
+    shown = up.json("click", "show", last)
+    assert (shown["settled"], shown["class"], shown["geo"]["city"]) == (True, "in_app", "Sao Paulo")
 
 
 def test_a_changed_link_is_followed_within_seconds(up: Up) -> None:
@@ -262,6 +274,15 @@ def test_serve_without_keys_says_how_to_make_them(tmp_path: Path) -> None:
     answer = Up(tmp_path / "home").command("serve")
     assert answer.returncode == 2
     assert "trilha keys create" in answer.stderr
+
+
+def _scored(up: Up, token: str) -> dict:
+    """The click once its worker has counted that it was redeemed."""
+    for _ in range(10):
+        shown = up.json("click", "show", token)
+        if "redeemed" in shown["evidence"]:
+            break
+    return shown
 
 
 def _until(up: Up, holds: object) -> None:
