@@ -5,16 +5,15 @@ written to, and never again: the caller says which days may still be.
 """
 
 import base64
-import fcntl
 import json
-import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from domain.errors import ConfigError, StoreUnavailable
 from domain.ids import random_key
+from privacy.secret_file import Stamp, alone, replace_text, stamp
 
 KEY_BYTES = 32
 FORMAT = 1
@@ -25,7 +24,7 @@ class DayKeys:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: Stamp | None = None
         self._keys: Mapping[int, bytes] = {}
 
     def get(self, day: int) -> bytes | None:
@@ -61,46 +60,21 @@ class DayKeys:
         """Alone with the file, as it is now."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._path.with_suffix(".lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with alone(self._path):
                 self._refresh()
                 yield
         except OSError as error:
             raise StoreUnavailable(f"{self._path} cannot be written: {error.strerror}") from error
 
     def _refresh(self) -> None:
-        stamp = _stamp(self._path)
-        if stamp != self._stamp:
-            self._keys, self._stamp = _read(self._path), stamp
+        seen = stamp(self._path)
+        if seen != self._stamp:
+            self._keys, self._stamp = _read(self._path), seen
 
     def _write(self, keys: Mapping[int, bytes]) -> None:
-        draft = self._path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w") as file:
-            days = {str(day): base64.b64encode(key).decode() for day, key in sorted(keys.items())}
-            json.dump({"format": FORMAT, "days": days}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
-        _sync_folder(self._path.parent)
-        self._keys, self._stamp = keys, _stamp(self._path)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    with suppress(OSError):
-        found = path.stat()
-        return found.st_mtime_ns, found.st_ino
-    return 0, 0
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the new name is what is there after a power cut: a destroyed key does not come back."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        days = {str(day): base64.b64encode(key).decode() for day, key in sorted(keys.items())}
+        replace_text(self._path, json.dumps({"format": FORMAT, "days": days}, indent=1))
+        self._keys, self._stamp = keys, stamp(self._path)
 
 
 def _read(path: Path) -> dict[int, bytes]:

@@ -2,23 +2,21 @@
 
 import base64
 import binascii
-import fcntl
 import json
-import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from domain.errors import ConfigError
 from privacy.keys import MAC_IDS, Keys, MacKey, PeriodKeys
 from privacy.master import KEY_BYTES, Master, derive
+from privacy.secret_file import alone, replace_text, stamp
 
 FORMAT = 2
 # 2026-01-01: where a ring of format 1 without any period begins.
 _FIRST_DAY = 20_454
-Stamp = tuple[int, int]
 
 
 class _Damaged(ValueError):
@@ -43,36 +41,15 @@ def decode(text: str) -> Keys | None:
 def locked(path: Path) -> Iterator[None]:
     """Be the only one on this machine that changes the file. ConfigError when it cannot be changed."""
     try:
-        with path.with_suffix(".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone(path):
             yield
     except OSError as error:
         raise ConfigError(f"the key ring {path} cannot be written: {error.strerror}") from None
 
 
-def stamp(path: Path) -> Stamp:
-    """Changes whenever the file does."""
-    with suppress(OSError):
-        found = path.stat()
-        return found.st_mtime_ns, found.st_ino
-    return 0, 0
-
-
 def write(path: Path, keys: Keys) -> None:
-    """Put the ring in the file's place at once, and overwrite what was there: it may hold keys that are destroyed now.
-
-    A disk that writes elsewhere than it read (SSD, copy on write, snapshots) may keep the old blocks all the same.
-    """
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(encode(keys))
-        file.flush()
-        os.fsync(file.fileno())
-    with _overwritten_at_the_end(path):
-        draft.replace(path)
-        _sync_folder(path.parent)
+    """Put the ring in the file's place."""
+    replace_text(path, encode(keys))
 
 
 def read(path: Path) -> Keys:
@@ -104,32 +81,6 @@ def _text_of(path: Path) -> str:
     if stat.S_IMODE(mode) & 0o077:
         raise ConfigError(f"the key ring {path} can be read by others. Mend it with: chmod 600 {path}")
     return text
-
-
-@contextmanager
-def _overwritten_at_the_end(path: Path) -> Iterator[None]:
-    """What the path names now is overwritten once something else has taken its place; not if it has a second name."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
-    except OSError:
-        yield
-        return
-    try:
-        yield
-        found = os.fstat(handle)
-        if found.st_nlink == 0:
-            os.write(handle, bytes(found.st_size))
-            os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _to_json(keys: Keys) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from domain.clock import Clock
 from domain.errors import ConfigError
 from domain.keys import SharedKey
-from privacy.keyfile import Stamp, decode, encode, locked, read, stamp, write
+from privacy.keyfile import decode, encode, locked, read, write
 from privacy.keys import MAC_IDS, PERIOD_MS, PROVISION_AHEAD, Keys, PeriodKeys
 from privacy.mac import Mac
 from privacy.master import derive
+from privacy.secret_file import Stamp, stamp
 from privacy.shared_keys import Merged, merged
 
 __all__ = ["PERIOD_MS", "PROVISION_AHEAD", "Keyring", "Keys", "PeriodKeys", "current_period"]
