@@ -16,7 +16,7 @@ from backends.build import open_all_spools
 from backends.codec import decode_click
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.schema import clicks, outbox, starts
+from backends.sql.schema import clicks, metadata, outbox, starts
 from bot.associate import StartRequest
 from domain.attribution import Start
 from domain.books import BookEntry
@@ -266,19 +266,8 @@ async def test_f17_missing_tables_break_neither_redirect_nor_start_and_all_settl
     door: Door, site: Site
 ) -> None:
     """A statement that failed leaves nothing behind that fails the next one."""
-    for table in (
-        "clicks",
-        "starts",
-        "outbox",
-        "ads",
-        "accounting",
-        "links",
-        "bots",
-        "pixels",
-        "catalog",
-        "shared_keys",
-    ):
-        await site.execute(f"DROP TABLE {table}")
+    for table in reversed(metadata.sorted_tables):
+        await site.execute(f"DROP TABLE {table.name}")
     tokens = [await door.click(f"src={number}") for number in range(10)]
     answers = [await door.start(token, 7) for token in tokens]
     assert {answer["state"] for answer in answers} == {"deferred"}

@@ -156,7 +156,10 @@ async def test_the_same_person_may_press_start_again_and_still_owns_the_click(do
     answers += [await door.start(token, 7, update_id=n) for n in (5, 5, 6)]
     assert answers[0]["owner"] is True
     assert answers[0]["click"]["utm"] == {"utm_source": "FB"}
-    assert all(answer == answers[0] for answer in answers)
+    # What settling adds is null before.
+    settled = [answer["click"] | dict.fromkeys(ADDED) for answer in answers]
+    assert all(click == settled[0] for click in settled)
+    assert all(answer | {"click": None} == answers[0] | {"click": None} for answer in answers)
     assert len(await site.rows(outbox)) == 1
 
 
@@ -219,6 +222,9 @@ async def test_with_sql_and_spool_down_a_start_is_503_and_to_be_sent_again(site:
     assert answer.headers["retry-after"] == "1"
 
 
+ADDED = ("geo", "agent", "class", "evidence", "tentative", "scores")
+
+
 def shape(value: dict[str, Any]) -> dict[str, str]:
     return {name: type(held).__name__ for name, held in value.items()}
 
@@ -244,13 +250,26 @@ async def test_a_click_is_shown_as_described_before_and_after_it_is_settled(door
         "geo": None,
         "agent": None,
         "class": "unknown",
+        "evidence": [],
+        "tentative": None,
+        "scores": None,
         "durability": "synced",
         "visible": False,
         "settled": False,
         "owner": None,
     }
     owner = after.pop("owner")
-    assert after == {name: held for name, held in before.items() if name != "owner"} | {"settled": True}
+    added = {name: after.pop(name) for name in ADDED}
+    assert after == {n: held for n, held in before.items() if n not in {"owner", *ADDED}} | {"settled": True}
+    assert added["evidence"] == ["no user agent"]
+    assert shape(added) == {
+        "geo": "dict",
+        "agent": "dict",
+        "class": "str",
+        "evidence": "list",
+        "tentative": "bool",
+        "scores": "dict",
+    }
     assert (owner["bot"], owner["telegram_id"]) == (BOT, 7)
     assert shape(owner) == {"bot": "str", "telegram_id": "int", "started_at": "str"}
 

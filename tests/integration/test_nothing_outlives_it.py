@@ -17,6 +17,8 @@ from backends.codec import encode
 from backends.redis import RedisStore
 from backends.spool import ASIDE, spools_under
 from backends.sql.engine import make_engine
+from backends.sql.erasure import SqlErasures
+from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
@@ -33,6 +35,7 @@ from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
 from privacy.retention import TABLE, Row
 from privacy.seal import Sealer
+from privacy.sharing import Sharing
 from runtime.settings import load_settings
 from tests.daemon_fixture import captured_logs
 from tests.making import NOW, PATIENT, make_spool, new_id, person_key, start_of
@@ -98,6 +101,7 @@ class House:
         catalog = SqlCatalog(self.engine, self.clock)
         await catalog.add_bot("shop_bot")
         await catalog.add_link("one", bot="shop_bot", pixel="123456789")
+        await SqlErasures(self.engine).erase(99, person_key=person_key(99), at_ms=NOW)
         redis = RedisStore(self.valkey.url, ttl_ms=self.settings.click_ttl * 1000)
         await redis.probe()
         await redis.put(self.click)
@@ -133,6 +137,7 @@ class House:
         self.clock.advance((NOW + age / timedelta(milliseconds=1) - self.clock.now_ms()) / 1000)
         done = await self.retention.pass_()
         assert done.failed == ()
+        await Sharing(Keyring(self.settings.secrets, self.clock), SqlKeys(self.engine), self.clock).exchange()
 
     async def values_of(self, row: Row) -> dict[str, int]:
         """How many values there are in each column of the row."""
@@ -212,7 +217,8 @@ async def test_nothing_outlives_its_row_of_the_retention_table(house: House, log
     await house.settle()
     assert spools_under(house.settings.spools) == []
 
-    ending = rows("sql", lambda row: row.life.under(house.settings) is not None)
+    # Keys end by whole days: `test_files_and_keys_of_days_end_with_their_rows`.
+    ending = rows("sql", lambda row: row.life.under(house.settings) is not None and row.kind != "secret")
     assert len({row.life for row in ending}) == 2
     for row in sorted(ending, key=lambda row: row.life.under(house.settings) or HOUR):
         life = row.life.under(house.settings) or HOUR
@@ -255,7 +261,11 @@ async def test_files_and_keys_of_days_end_with_their_rows(house: House) -> None:
     assert [*folder.iterdir()] == []
     kept = days.life.under(house.settings) or HOUR
     oldest = min(Keyring(house.settings.secrets, house.clock).keys.periods, default=None)
-    assert oldest is None or oldest >= house.clock.now_ms() // DAY_MS - kept.days
+    first_kept = house.clock.now_ms() // DAY_MS - kept.days
+    assert oldest is None or oldest >= first_kept
+    shared = await SqlKeys(house.engine).rows()
+    assert {row.kind for row in shared} == {"period", "mac"}
+    assert [row for row in shared if row.kind == "period" and row.wrapped and row.number < first_kept] == []
 
 
 async def test_redis_is_told_an_end_for_every_key(house: House) -> None:
