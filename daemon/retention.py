@@ -117,7 +117,7 @@ class Retention:
                 done.failed = (*done.failed, name)
                 _log.warning("retention could not finish", part=name, reason=str(error))
         if done.anything:
-            _log.info("retention", **{name: getattr(done, name) for name in COUNTS})
+            _log.info("retention", counts={name: getattr(done, name) for name in COUNTS})
         return done
 
     async def due(self) -> Due:
