@@ -6,8 +6,9 @@ Facts about the operator that no program can know stand as placeholders to be fi
 from dataclasses import dataclass
 from typing import Any
 
-from privacy.retention import TABLE, Text
+from privacy.retention import TABLE
 from privacy.retention_page import BASES, PURPOSES, Language, render, said
+from privacy.retention_row import Text
 from runtime.settings import Settings
 
 _TO_FILL_IN = Text("[TO FILL IN]", "[A PREENCHER]")

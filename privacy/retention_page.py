@@ -5,7 +5,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from privacy.retention import TABLE, Row, Text
+from privacy.retention import TABLE
+from privacy.retention_row import Row, Text
 from runtime.settings import Settings, load_settings
 
 Language = Literal["en", "pt-BR"]

@@ -15,8 +15,9 @@ from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click, Tombstone, Visit
 from privacy.keyring import Keys
-from privacy.retention import TABLE, Store, fields_in
+from privacy.retention import TABLE, fields_in
 from privacy.retention_page import BASES, PAGE, PURPOSES, page
+from privacy.retention_row import Store
 from privacy.seal import Original
 from runtime.settings import Settings, load_settings
 

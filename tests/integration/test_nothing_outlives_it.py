@@ -33,7 +33,8 @@ from domain.clock import ManualClock
 from domain.enrichment import Agent, Enrichment, Geo, Score, Scores, Traffic
 from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
-from privacy.retention import TABLE, Row
+from privacy.retention import TABLE
+from privacy.retention_row import Row
 from privacy.seal import Sealer
 from privacy.sharing import Sharing
 from runtime.settings import load_settings
