@@ -58,7 +58,7 @@ class LocalSpools:
         )
 
     async def scrub(self) -> bool:
-        """Empty the logs of all spools; False when one was in use."""
+        """Write the files of all spools anew and empty their logs; False when one was in use, or is too large now."""
         scrubbed, all_done = await self._each(Spool.scrub)
         return all_done and all(scrubbed)
 

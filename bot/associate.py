@@ -67,7 +67,8 @@ class StartAnswer:
     """What became of a start.
 
     owner: this person owns the click, for good. With `deferred` it is False because nobody knows yet: SQL could not
-    be asked, the start is kept and will be settled. click: only ever the owner's own (or, deferred, what was found); enrichment likewise, once it was settled.
+    be asked, the start is kept and will be settled. click: only ever the owner's own (or, deferred, what was found);
+    enrichment likewise, once it was settled.
     """
 
     owner: bool

@@ -25,6 +25,8 @@ T = TypeVar("T")
 HANDS = "hands"
 CLOCK = SystemClock()
 PATIENCE = 5.0
+# The answer is no; wrong usage or configuration; a store or the registry cannot be reached.
+EXIT_FAILED, EXIT_CONFIG, EXIT_STORE = 1, 2, 3
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 console = Console(highlight=False)
 

@@ -13,12 +13,7 @@ from backends.spools import LocalSpools
 from backends.sql.engine import make_engine
 from backends.sql.erasure import Copies, SqlErasures
 from backends.sql.subject import SqlSubjects
-from cli.common import (
-    CLOCK,
-    PATIENCE,
-    duration_ms,
-    settings,
-)
+from cli.common import CLOCK, PATIENCE, duration_ms, settings
 from daemon.erasure import Discarder, Erasure
 from daemon.subject import Subjects
 from privacy.keyring import Keyring

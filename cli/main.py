@@ -5,11 +5,8 @@ import sys
 import typer
 
 from cli import clicks, doctor, geoip, keys, links, load, privacy, processes, rescore, subject, up
+from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
 from domain.errors import InvalidToken, StoreError, TrilhaError
-
-EXIT_FAILED = 1
-EXIT_CONFIG = 2
-EXIT_STORE = 3
 
 app = typer.Typer(
     name="trilha",

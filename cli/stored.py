@@ -10,6 +10,7 @@ import typer
 from backends.sql.subject import Extent
 from cli.common import (
     CLOCK,
+    EXIT_FAILED,
     Json,
     run,
     settings,
@@ -24,9 +25,6 @@ from domain.errors import ConfigError
 LATE_MS = 86_400_000
 
 
-EXIT_NO = 1
-
-
 def doctor(as_json: Json = False) -> None:
     """How a real row is stored, which keys there are, what is due to be destroyed. Exits 1 when something is overdue."""
 
@@ -37,7 +35,7 @@ def doctor(as_json: Json = False) -> None:
     found = run(look())
     show(found, as_json=as_json, text="\n".join(_doctor_text(found)))
     if found["overdue"]:
-        sys.exit(EXIT_NO)
+        sys.exit(EXIT_FAILED)
 
 
 def incident(
@@ -97,7 +95,7 @@ def audit(
 
 async def _stored(hands: Hands) -> dict[str, Any]:
     ring = hands.keyring.describe()
-    periods: list[int] = list(hands.keyring.keys.periods)
+    periods: list[int] = hands.keyring.periods()
     now, zone = CLOCK.now_ms(), hands.zone
     row = await hands.subjects.newest_row()
     sealed = await hands.subjects.sealed_periods()
@@ -142,7 +140,7 @@ def _doctor_text(found: dict[str, Any]) -> list[str]:
 
 
 def _incident(hands: Hands, extent: Extent, begin: int, end: int) -> dict[str, Any]:
-    keys = period_keys(list(hands.keyring.keys.periods), extent.sealed, sealed_days=hands.given.sealed_days)
+    keys = period_keys(hands.keyring.periods(), extent.sealed, sealed_days=hands.given.sealed_days)
     affected = [key for key in keys if key.clicks]
     return {
         "since": local_iso(begin, hands.zone),

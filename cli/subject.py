@@ -10,6 +10,8 @@ import typer
 
 from cli.common import (
     CLOCK,
+    EXIT_FAILED,
+    EXIT_STORE,
     Json,
     catalog_of,
     local_time,
@@ -30,12 +32,6 @@ Person = Annotated[
         help="The person's numeric Telegram id; `-` reads it from standard input, out of the process list.",
     ),
 ]
-
-
-EXIT_NO = 1
-
-
-EXIT_STORE = 3
 
 
 def export(
@@ -117,7 +113,7 @@ def profile(
     text = "\n".join([f"clicks        {found['clicks']}", *lines])
     show(found, as_json=as_json, text=text if found["clicks"] else "no click of this person is known")
     if not found["clicks"]:
-        sys.exit(EXIT_NO)
+        sys.exit(EXIT_FAILED)
 
 
 def _person(text: str) -> int:

@@ -32,7 +32,7 @@ class Evidence:
     click_to_start_s: float | None = None
     """Seconds from the click to its first start. Below zero where two machines' clocks disagree."""
     repeats: int = 0
-    """Clicks of its visitor key on its link in the minute before, itself included."""
+    """Clicks of its visitor key on its link in the same minute, as far as settled, itself included."""
     token_users: int = 0
     """Distinct people who pressed START with its token."""
     fbclid_visitors: int = 0
