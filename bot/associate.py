@@ -1,7 +1,7 @@
 """A START pressed, whichever way it came: bind the click to the person, exactly once."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -61,6 +61,10 @@ class StartRequest:
             update_id=update_id,
         )
 
+    def without_token(self) -> "StartRequest":
+        """The same, as a direct start."""
+        return replace(self, token=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAnswer:
@@ -71,6 +75,7 @@ class StartAnswer:
     enrichment likewise, once it was settled.
     """
 
+    start: Start
     owner: bool
     click: Click | None
     state: Literal["settled", "deferred"]
@@ -138,14 +143,17 @@ class Associate:
     async def _defer(self, start: Start, click: Click | None) -> StartAnswer:
         await self._spool.put_start(start)
         self._observer.start("direct" if start.click is None else "unknown", "deferred")
-        return StartAnswer(owner=False, click=click, state="deferred", direct=start.click is None)
+        return StartAnswer(
+            start=start, owner=False, click=click, state="deferred", direct=start.click is None
+        )
 
 
 def _answer(start: Start, row: LedgerRow | None) -> StartAnswer:
     if row is None:
-        return StartAnswer(owner=False, click=None, state="settled", direct=True)
+        return StartAnswer(start=start, owner=False, click=None, state="settled", direct=True)
     mine = row.owner == start.owner
     return StartAnswer(
+        start=start,
         owner=mine,
         click=row.click if mine else None,
         state="settled",

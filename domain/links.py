@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from domain.errors import ConfigError
@@ -15,30 +15,83 @@ MAX_URL = 2000
 T = TypeVar("T")
 
 
+BotHealth = Literal["unknown", "ok", "banned", "revoked", "renamed"]
+Strategy = Literal["weighted", "round_robin", "priority"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """A Telegram bot, by its username without `@`."""
+    """A Telegram bot, by its username without `@`.
+
+    health: unknown until a worker has seen it; banned, revoked and renamed mean that no person reaches it by its link.
+    webhook_key: SHA-256 of the secret that comes with its webhook's calls, in hexadecimal, or None.
+    """
 
     id: int
     username: str
+    health: BotHealth = "unknown"
+    webhook_key: str | None = None
+
+    @property
+    def fit(self) -> bool:
+        """True when a visitor may be sent to it."""
+        return self.health in {"unknown", "ok"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A bot in a link's pool. Lower priorities come first; weight is its share among those of its priority."""
+
+    bot: Bot
+    weight: int = 1
+    priority: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A button under a greeting, which opens a URL."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What a link's bots answer to a start in one language: a template (bot/replies.py), buttons, a picture by its URL."""
+
+    language: str
+    text: str
+    buttons: tuple[Button, ...] = ()
+    photo_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One `/go/SLUG`. `pixel` is the id of the Meta dataset that its conversions go to, or None."""
+    """One `/go/SLUG`. `pixel` is the id of the Meta dataset that its conversions go to, or None.
+
+    pool: its bots, by priority. bridge: visitors get a page with a button instead of a redirect.
+    """
 
     id: int
     slug: str
     name: str
-    bot: Bot | None
+    pool: tuple[Member, ...]
+    strategy: Strategy = "weighted"
+    bridge: bool = False
     paused: bool = False
     fallback_url: str | None = None
     pixel: str | None = None
+    greetings: tuple[Greeting, ...] = ()
+
+    @property
+    def bot(self) -> Bot | None:
+        """The first bot of its pool."""
+        return self.pool[0].bot if self.pool else None
 
     @property
     def live(self) -> bool:
-        """True when a visitor is sent to the bot."""
-        return self.bot is not None and not self.paused
+        """True when a visitor is sent to a bot."""
+        return bool(self.pool) and not self.paused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,7 +210,24 @@ TABLE: tuple[Row, ...] = (
     Row(
         group=Text("Starts: who pressed START and when", "Inícios: quem tocou em INICIAR e quando"),
         store="sql",
-        fields=_of("starts", "id bot_id telegram_id started_at kind click_id"),
+        fields=_of("starts", "id bot_id telegram_id started_at kind click_id reply replied_at"),
+        kind="personal",
+        life=_CLICK,
+        ends=("deletion",),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text(
+            "People of a bot: first and last start, whether they blocked it",
+            "Pessoas de um bot: primeiro e último início, se o bloquearam",
+        ),
+        store="sql",
+        fields=_of(
+            "bot_users",
+            "bot_id telegram_id first_started_at last_started_at first_click_id first_click_at last_click_id"
+            " last_click_at blocked blocked_at",
+        ),
         kind="personal",
         life=_CLICK,
         ends=("deletion",),
@@ -261,8 +278,14 @@ TABLE: tuple[Row, ...] = (
         group=Text("Links, bots and pixels of the operator", "Links, bots e pixels do operador"),
         store="sql",
         fields=(
-            *_of("links", "id slug name bot_id paused fallback_url pixel_id created_at"),
-            *_of("bots", "id username username_key created_at"),
+            *_of("links", "id slug name paused strategy bridge fallback_url pixel_id created_at"),
+            *_of("link_bots", "link_id bot_id weight priority"),
+            *_of("greetings", "link_id language text buttons photo_url"),
+            *_of(
+                "bots",
+                "id username username_key created_at health health_at telegram_id worker worker_until"
+                " heard_at checked_at update_pts update_qts update_date",
+            ),
             *_of("pixels", "id created_at"),
             *_of("catalog", "id version"),
         ),
@@ -282,6 +305,19 @@ TABLE: tuple[Row, ...] = (
         kind="secret",
         life=_SEALED,
         ends=("key destruction",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text(
+            "Tokens of bots, sealed under the key ring, and digests of webhook secrets",
+            "Tokens de bots, cifrados sob o chaveiro, e resumos dos segredos de webhook",
+        ),
+        store="sql",
+        fields=_of("bots", "token webhook_key"),
+        kind="secret",
+        life=_OPERATOR,
+        ends=("none",),
         purpose="security",
         basis="not personal data",
     ),

@@ -41,6 +41,10 @@ class Settings(BaseModel):
     private_bind: Bind = Field(
         Bind(host="127.0.0.1", port=8081), description="Listener of the API, health and metrics; never public"
     )
+    bot_bind: Bind = Field(
+        Bind(host="127.0.0.1", port=8083),
+        description="Listener of the bot worker: health and metrics; never public",
+    )
     redis_url: str | None = Field(
         None, description="redis://, rediss:// or unix:// URL; empty: without Redis"
     )
@@ -99,6 +103,21 @@ class Settings(BaseModel):
     telegram_host: Literal["t.me", "telegram.me", "telegram.dog"] = Field(
         "t.me", description="Host of the deep links; change it where t.me is blocked"
     )
+    telegram_api_id: int | None = Field(
+        None, ge=1, description="Your api_id from my.telegram.org, which `trilha bot` needs"
+    )
+    telegram_api_hash_file: Path | None = Field(
+        None, description="File with its api_hash, 0600; default: HOME_DIR/secrets/telegram-api-hash"
+    )
+    bot_tokens_file: Path | None = Field(
+        None,
+        description="Bot tokens by file instead of SQL, 0600: a line `USERNAME TOKEN` for each bot",
+    )
+    telegram_server: Bind | None = Field(
+        None,
+        description="host:port of a Telegram server of your own, for tests and demos; default: Telegram's",
+    )
+    telegram_server_key: Path | None = Field(None, description="PEM file with that server's public RSA key")
     public_url: str | None = Field(
         None, description="What ad URLs begin with, such as https://go.example.com; default: PUBLIC_BIND"
     )
@@ -114,7 +133,7 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
-    @field_validator("public_bind", "private_bind", mode="before")
+    @field_validator("public_bind", "private_bind", "bot_bind", "telegram_server", mode="before")
     @classmethod
     def _bind(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -166,7 +185,18 @@ class Settings(BaseModel):
         return value
 
     @field_validator(
-        "redis_url", "sql_url", "public_url", "spool_dir", "secret_file", "api_key_file", mode="before"
+        "redis_url",
+        "sql_url",
+        "public_url",
+        "spool_dir",
+        "secret_file",
+        "api_key_file",
+        "telegram_api_id",
+        "telegram_api_hash_file",
+        "bot_tokens_file",
+        "telegram_server",
+        "telegram_server_key",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -191,6 +221,16 @@ class Settings(BaseModel):
     def api_keys(self) -> Path:
         """The API key file in force."""
         return self.api_key_file or self.home_dir / "secrets" / "api-keys"
+
+    @property
+    def api_hash(self) -> Path:
+        """The file of Telegram's api_hash in force."""
+        return self.telegram_api_hash_file or self.home_dir / "secrets" / "telegram-api-hash"
+
+    @property
+    def bot_sessions(self) -> Path:
+        """Where the bot worker keeps its sessions with Telegram: as good as the bots' tokens."""
+        return self.home_dir / "bots"
 
     @property
     def geoip_folder(self) -> Path:

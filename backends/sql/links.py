@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backends.sql.catalog_rows import bot_of, read_bots, read_links
 from backends.sql.engine import insert_if_absent, one_row, query, transaction
-from backends.sql.schema import ads, bots, catalog, links, pixels
+from backends.sql.schema import ads, bots, catalog, link_bots, links, pixels
 from domain.click import Ad
 from domain.clock import Clock
 from domain.errors import ConfigError
@@ -84,9 +85,10 @@ class SqlCatalog:
             number = (await connection.execute(select(func.max(links.c.id)))).scalar() or 0
             if number >= MAX_LINK_ID:
                 raise ConfigError(f"no more than {MAX_LINK_ID} links fit into a token")
-            values = await self._values(connection, bot=bot, fallback_url=fallback_url, pixel=pixel)
+            values = await self._values(connection, fallback_url=fallback_url, pixel=pixel)
             values |= {"id": number + 1, "slug": slug, "name": (name or slug)[:NAME_LENGTH]}
             await connection.execute(links.insert(), values | {"created_at": self._clock.now_ms()})
+            await self._lead_to(connection, number + 1, bot)
             return await _one_link(connection, slug)
 
         return await transaction(self._engine, add)
@@ -105,21 +107,29 @@ class SqlCatalog:
 
         async def edit(connection: AsyncConnection) -> Link:
             await _bump(connection)
-            values = await self._values(connection, bot=bot, fallback_url=fallback_url, pixel=pixel)
+            values = await self._values(connection, fallback_url=fallback_url, pixel=pixel)
             values |= {} if name is None else {"name": name[:NAME_LENGTH]}
             values |= {} if paused is None else {"paused": paused}
             if values:
                 await connection.execute(links.update().where(links.c.slug == slug).values(values))
+            link = await _one_link(connection, slug)
+            if bot is None:
+                return link
+            await self._lead_to(connection, link.id, bot)
             return await _one_link(connection, slug)
 
         return await transaction(self._engine, edit)
 
+    async def _lead_to(self, connection: AsyncConnection, link_id: int, username: str) -> None:
+        """That bot, and no other."""
+        bot = await _bot(connection, valid_username(username))
+        await connection.execute(link_bots.delete().where(link_bots.c.link_id == link_id))
+        await connection.execute(link_bots.insert(), {"link_id": link_id, "bot_id": bot.id})
+
     async def _values(
-        self, connection: AsyncConnection, *, bot: str | None, fallback_url: str | None, pixel: str | None
+        self, connection: AsyncConnection, *, fallback_url: str | None, pixel: str | None
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        if bot is not None:
-            values["bot_id"] = (await _bot(connection, valid_username(bot))).id
         if fallback_url is not None:
             values["fallback_url"] = valid_fallback(fallback_url) if fallback_url else None
         if pixel is not None:
@@ -143,13 +153,7 @@ async def _version(connection: AsyncConnection) -> int:
 
 async def _catalog(connection: AsyncConnection) -> Catalog:
     version = await _version(connection)
-    by_id = {row.id: Bot(id=row.id, username=row.username) for row in await _all(connection, bots)}
-    found = tuple(_link(row, by_id) for row in await _all(connection, links))
-    return Catalog(version=version, links=found, bots=tuple(by_id.values()))
-
-
-async def _all(connection: AsyncConnection, table: Any) -> list[Any]:
-    return list((await connection.execute(select(table).order_by(table.c.id))).all())
+    return Catalog(version=version, links=await read_links(connection), bots=await read_bots(connection))
 
 
 async def _bot(connection: AsyncConnection, username: str) -> Bot:
@@ -157,24 +161,11 @@ async def _bot(connection: AsyncConnection, username: str) -> Bot:
     row = (await connection.execute(wanted)).one_or_none()
     if row is None:
         raise ConfigError(f"no bot @{username}. Register it first: trilha bot-account add {username}")
-    return Bot(id=row.id, username=row.username)
+    return bot_of(row)
 
 
 async def _one_link(connection: AsyncConnection, slug: str) -> Link:
-    row = (await connection.execute(select(links).where(links.c.slug == slug))).one_or_none()
-    if row is None:
+    found = await read_links(connection, links.c.slug == slug)
+    if not found:
         raise ConfigError(f"no link {slug!r}. See them all: trilha link list")
-    found = await _all(connection, bots)
-    return _link(row, {bot.id: Bot(id=bot.id, username=bot.username) for bot in found})
-
-
-def _link(row: Any, by_id: dict[int, Bot]) -> Link:
-    return Link(
-        id=row.id,
-        slug=row.slug,
-        name=row.name,
-        bot=by_id.get(row.bot_id),
-        paused=row.paused,
-        fallback_url=row.fallback_url,
-        pixel=row.pixel_id,
-    )
+    return found[0]

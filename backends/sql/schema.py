@@ -57,6 +57,23 @@ bots = Table(
     Column("username", String(32), nullable=False),
     Column("username_key", String(32), nullable=False, unique=True),
     Column("created_at", UtcMillis, nullable=False),
+    # How it is, as a worker that can reach Telegram has seen it; a change raises the catalog's version.
+    Column("health", String(12), nullable=False, server_default="unknown"),
+    Column("health_at", UtcMillis),
+    # Its own Telegram id and its token, sealed under the key ring; NULL: a file names it, or another program is the bot.
+    Column("telegram_id", BigInteger),
+    Column("token", LargeBinary),
+    # SHA-256 of the secret that Telegram sends along to the webhook.
+    Column("webhook_key", LargeBinary(32)),
+    # The one worker that is this bot at the moment, and until when nobody else may be.
+    Column("worker", String(32)),
+    Column("worker_until", UtcMillis),
+    # What that worker has heard from Telegram last, and up to where all updates are done.
+    Column("heard_at", UtcMillis),
+    Column("checked_at", UtcMillis),
+    Column("update_pts", Integer),
+    Column("update_qts", Integer),
+    Column("update_date", Integer),
 )
 
 pixels = Table(
@@ -72,11 +89,33 @@ links = Table(
     Column("id", Integer, primary_key=True),
     Column("slug", String(64), nullable=False, unique=True),
     Column("name", String(200), nullable=False),
-    Column("bot_id", Integer, ForeignKey("bots.id")),
     Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("strategy", String(12), nullable=False, server_default="weighted"),
+    Column("bridge", Boolean, nullable=False, server_default=false()),
     Column("fallback_url", String(2000)),
     Column("pixel_id", String(20), ForeignKey("pixels.id")),
     Column("created_at", UtcMillis, nullable=False),
+)
+
+# The pool of a link. Lower priorities come first; weights share among those of one priority.
+link_bots = Table(
+    "link_bots",
+    metadata,
+    Column("link_id", Integer, ForeignKey("links.id"), primary_key=True, autoincrement=False),
+    Column("bot_id", Integer, ForeignKey("bots.id"), primary_key=True, autoincrement=False),
+    Column("weight", Integer, nullable=False, server_default="1"),
+    Column("priority", Integer, nullable=False, server_default="1"),
+)
+
+# What a link's bots answer to a start, by language (a lower-case tag such as pt or en).
+greetings = Table(
+    "greetings",
+    metadata,
+    Column("link_id", Integer, ForeignKey("links.id"), primary_key=True, autoincrement=False),
+    Column("language", String(8), primary_key=True),
+    Column("text", String(4096), nullable=False),
+    Column("buttons", JSON, nullable=False),
+    Column("photo_url", String(2000)),
 )
 
 # One row, whose version grows in the transaction of every change of links, bots and pixels.
@@ -195,11 +234,34 @@ starts = Table(
     Column("started_at", UtcMillis, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("click_id", Uuid),
+    # What became of its answer: NULL not yet, "sent", or "refused" by Telegram for good.
+    Column("reply", String(8)),
+    Column("replied_at", UtcMillis),
     Index("ix_starts_person", "telegram_id", "bot_id", "started_at"),
     Index("ix_starts_click_id", "click_id"),
 )
 _direct = starts.c.click_id.is_(None)
 Index("ix_starts_direct", starts.c.started_at, sqlite_where=_direct, postgresql_where=_direct)
+
+# People of a bot: their first and last start, and the clicks of the first and last start that won one. What is known
+# of those clicks stays in `clicks`.
+bot_users = Table(
+    "bot_users",
+    metadata,
+    Column("bot_id", Integer, primary_key=True, autoincrement=False),
+    Column("telegram_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_started_at", UtcMillis, nullable=False),
+    Column("last_started_at", UtcMillis, nullable=False),
+    Column("first_click_id", Uuid),
+    Column("first_click_at", UtcMillis),
+    Column("last_click_id", Uuid),
+    Column("last_click_at", UtcMillis),
+    # Whether the person has blocked the bot, as of when; a start unblocks.
+    Column("blocked", Boolean, nullable=False, server_default=false()),
+    Column("blocked_at", UtcMillis),
+    Index("ix_bot_users_person", "telegram_id"),
+    Index("ix_bot_users_last_started_at", "last_started_at"),
+)
 
 outbox = Table(
     "outbox",

@@ -9,10 +9,12 @@ import pytest
 from daemon.catalog import CatalogCache
 from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
-from domain.links import Bot, Catalog, Link
+from domain.links import Bot, Catalog, Link, Member
 
 ANA = Bot(id=1, username="Ana_bot")
-CATALOG = Catalog(version=3, bots=(ANA,), links=(Link(id=9, slug="promo", name="Promo", bot=ANA),))
+CATALOG = Catalog(
+    version=3, bots=(ANA,), links=(Link(id=9, slug="promo", name="Promo", pool=(Member(bot=ANA),)),)
+)
 
 
 class Source:

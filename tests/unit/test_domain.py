@@ -13,7 +13,7 @@ from domain.books import MINUTE_MS, BookEntry, ReceiptBook
 from domain.click import Click
 from domain.errors import ConfigError, RecordRejected
 from domain.ids import ClickIds, first_uuid7, jitter, named_uuid, uuid7_ms
-from domain.links import Bot, Catalog, Link, valid_fallback, valid_pixel, valid_slug, valid_username
+from domain.links import Bot, Catalog, Link, Member, valid_fallback, valid_pixel, valid_slug, valid_username
 from domain.outcomes import Durability, Receipt
 from tests.making import bare_click, book_entries, clicks, full_click, new_id, start_of, starts
 
@@ -191,9 +191,9 @@ def test_a_bad_pixel_is_refused(text: str) -> None:
 
 def test_the_catalog_finds_by_slug_id_and_name_in_any_case() -> None:
     bot = Bot(id=1, username="Shop_Bot")
-    link = Link(id=5, slug="promo", name="p", bot=bot)
+    link = Link(id=5, slug="promo", name="p", pool=(Member(bot=bot),))
     catalog = Catalog(version=1, links=(link,), bots=(bot,))
     assert (catalog.by_slug()["promo"], catalog.link(5), catalog.link(6)) == (link, link, None)
     assert (catalog.bot("@SHOP_bot"), catalog.bot("other")) == (bot, None)
     assert link.live
-    assert not Link(id=5, slug="promo", name="p", bot=None).live
+    assert not Link(id=5, slug="promo", name="p", pool=()).live

@@ -15,7 +15,7 @@ from domain.books import ReceiptBook
 from domain.click import Click
 from domain.clock import ManualClock
 from domain.ids import ClickIds
-from domain.links import Bot, Catalog, Link
+from domain.links import Bot, Catalog, Link, Member
 from domain.observations import Silent
 from domain.outcomes import Durability, Receipt
 from privacy.keyring import Keyring
@@ -24,7 +24,9 @@ from privacy.seal import Sealer
 from privacy.token import Minter
 
 ANA = Bot(id=1, username="ana_bot")
-CATALOG = Catalog(version=1, bots=(ANA,), links=(Link(id=9, slug="promo", name="Promo", bot=ANA),))
+CATALOG = Catalog(
+    version=1, bots=(ANA,), links=(Link(id=9, slug="promo", name="Promo", pool=(Member(bot=ANA),)),)
+)
 
 
 class Source:
