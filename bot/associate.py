@@ -17,6 +17,7 @@ from domain.ports import Ledger, StartSpool
 from privacy.token import Minter
 
 LEDGER_SECONDS = 2.5
+LATE_MS = 5000
 COMMAND = "/start"
 
 
@@ -38,16 +39,20 @@ class Bots(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """What arrives. `token` None or empty: a direct start. `telegram_id` is the person's; `update_id` makes repeats one."""
+    """What arrives. `token` None or empty: a direct start. `telegram_id` is the person's; `update_id` makes repeats one.
+
+    sent_ms: when START was pressed, if it may be long ago, UTC milliseconds.
+    """
 
     bot: str
     telegram_id: int
     token: str | None = None
     update_id: int | None = None
+    sent_ms: int | None = None
 
     @classmethod
     def from_text(
-        cls, text: str, *, bot: str, telegram_id: int, update_id: int | None
+        cls, text: str, *, bot: str, telegram_id: int, update_id: int | None, sent_ms: int | None = None
     ) -> "StartRequest | None":
         """The request of a message `/start`, `/start TOKEN` or `/start@bot TOKEN`; None for any other text."""
         command, *payload = text.split(maxsplit=1) or [""]
@@ -59,6 +64,7 @@ class StartRequest:
             telegram_id=telegram_id,
             token=payload[0].strip() if payload else None,
             update_id=update_id,
+            sent_ms=sent_ms,
         )
 
     def without_token(self) -> "StartRequest":
@@ -109,7 +115,10 @@ class Associate:
         """Bind, or keep for later. Raises UnknownBot; InvalidToken before any store is asked; StoreUnavailable when
         neither SQL nor the spool took the start: the caller tries again.
         """
-        start = self._start(request)
+        return await self.bind(self.start_of(request))
+
+    async def bind(self, start: Start) -> StartAnswer:
+        """As `start`, of one that was read already."""
         click = await self._unsettled.find_unsettled(start.click.id) if start.click else None
         try:
             async with asyncio.timeout(LEDGER_SECONDS):
@@ -129,16 +138,23 @@ class Associate:
         except StoreUnavailable:
             return await self._ledger.record_start(start, click)
 
-    def _start(self, request: StartRequest) -> Start:
+    def start_of(self, request: StartRequest) -> Start:
+        """What a request says, without asking any store. Raises UnknownBot and InvalidToken."""
         token = self._minter.verify(request.token) if request.token else None
         bot = self._bots.bot(request.bot)
         if bot is None:
             raise UnknownBot("no such bot is registered. Register it with: trilha bot-account add")
         owner = Owner(bot_id=bot.id, telegram_id=request.telegram_id)
-        now, update = self._clock.now_ms(), request.update_id
+        now, update = self._at(request), request.update_id
         if token is None:
             return Start.direct(owner, at_ms=now, update_id=update)
         return Start.with_token(owner, token, at_ms=now, update_id=update)
+
+    def _at(self, request: StartRequest) -> int:
+        """Now, to the millisecond, unless it was sent so long ago that whole seconds tell more."""
+        now = self._clock.now_ms()
+        sent = now if request.sent_ms is None else request.sent_ms
+        return sent if now - sent > LATE_MS else now
 
     async def _defer(self, start: Start, click: Click | None) -> StartAnswer:
         await self._spool.put_start(start)

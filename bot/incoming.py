@@ -1,27 +1,45 @@
 """A private message to a bot and the answer to it, without any Telegram library in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.links import Bot, Button
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who writes, as Telegram tells it. `language` is their app's, such as pt-br; Telegram may not say."""
+    """Who writes, as Telegram tells it. `language` is their app's, such as pt-br; Telegram may not say.
+
+    access_hash: what MTProto wants to see in an answer to them.
+    """
 
     telegram_id: int
     first_name: str = ""
     language: str = ""
+    access_hash: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A private message. `message_id` is unique within the bot, and the same however often the message comes."""
+    """A private message. `message_id` is unique within the bot, and the same however often the message comes.
+
+    sent_ms: when it was sent as Telegram dates it, UTC milliseconds of a whole second.
+    """
 
     bot: Bot
     person: Person
     message_id: int
-    text: str
+    text: str = field(repr=False)
+    sent_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocking:
+    """A person has blocked the bot, or no longer blocks it."""
+
+    bot: Bot
+    telegram_id: int
+    blocked: bool
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

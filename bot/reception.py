@@ -5,12 +5,13 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from bot.associate import Associate, StartAnswer, StartRequest
-from bot.incoming import Incoming, Outgoing
+from bot.incoming import Incoming, Outgoing, Person
 from bot.replies import reply_to
+from domain.attribution import Start
 from domain.errors import InvalidToken
 from domain.links import Link
 
-Recognised = Literal["token", "direct", "garbage"]
+Payload = Literal["token", "none", "foreign"]
 
 
 class Links(Protocol):
@@ -20,11 +21,24 @@ class Links(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recognised:
+    """A message that is a start. payload: what came with it; foreign is no token of ours, or one too old.
+
+    `start.id` names the start, and its reply, for good. outgoing: the answer as long as no store was asked.
+    """
+
+    start: Start
+    payload: Payload
+    person: Person
+    outgoing: Outgoing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What a start was recognised as, what became of it, and the answer to it. `start_id` names its reply for good."""
+    """What became of a start, and the answer to it. `start_id` names its reply for good."""
 
     start_id: UUID
-    recognised: Recognised
+    payload: Payload
     answer: StartAnswer
     outgoing: Outgoing
 
@@ -39,29 +53,43 @@ class Reception:
     async def receive(self, incoming: Incoming) -> Received | None:
         """What became of a message, however often it comes; None for one that is no start.
 
-        A payload that is no token of ours is another program's, or too old: the start is direct, and never an error.
         Raises StoreUnavailable when neither SQL nor the spool took it: try again.
+        """
+        recognised = self.recognise(incoming)
+        return None if recognised is None else await self.redeem(recognised)
+
+    def recognise(self, incoming: Incoming) -> Recognised | None:
+        """The start that a message is, without asking any store; None for any other message.
+
+        A payload that is no token of ours is another program's, or too old: the start is direct, and never an error.
         """
         request = StartRequest.from_text(
             incoming.text,
             bot=incoming.bot.username,
             telegram_id=incoming.person.telegram_id,
             update_id=incoming.message_id,
+            sent_ms=incoming.sent_ms,
         )
         if request is None:
             return None
-        recognised: Recognised = "token" if request.token else "direct"
+        payload: Payload = "token" if request.token else "none"
         try:
-            answer = await self._associate.start(request)
+            start = self._associate.start_of(request)
         except InvalidToken:
-            recognised, answer = "garbage", await self._associate.start(request.without_token())
+            payload, start = "foreign", self._associate.start_of(request.without_token())
+        outgoing = reply_to(incoming.person, self._link(start), None)
+        return Recognised(start=start, payload=payload, person=incoming.person, outgoing=outgoing)
+
+    async def redeem(self, recognised: Recognised) -> Received:
+        """Bind it. Raises StoreUnavailable: try again."""
+        answer = await self._associate.bind(recognised.start)
+        ad = answer.click.ad if answer.click else None
         return Received(
-            start_id=answer.start.id,
-            recognised=recognised,
+            start_id=recognised.start.id,
+            payload=recognised.payload,
             answer=answer,
-            outgoing=self._words(incoming, answer),
+            outgoing=reply_to(recognised.person, self._link(recognised.start), ad),
         )
 
-    def _words(self, incoming: Incoming, answer: StartAnswer) -> Outgoing:
-        link = self._links.link_by_id(answer.start.click.link_id) if answer.start.click else None
-        return reply_to(incoming.person, link, answer.click.ad if answer.click else None)
+    def _link(self, start: Start) -> Link | None:
+        return self._links.link_by_id(start.click.link_id) if start.click else None
