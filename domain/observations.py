@@ -1,5 +1,6 @@
 """What the product tells its watchers. Metrics implement it; the core knows no metrics library."""
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from domain.outcomes import Receipt
@@ -19,6 +20,10 @@ class Observer(Protocol):
     def ring(self, waiting: int, dropped: int) -> None: ...
     def backlog(self, entries: int, volume: int, quota: int) -> None: ...
     def start(self, kind: str, state: str) -> None: ...
+    def reply(self, outcome: str, seconds: float) -> None: ...
+    def recovered(self, updates: int) -> None: ...
+    def line(self, event: str) -> None: ...
+    def bots(self, by_health: Mapping[str, int]) -> None: ...
 
 
 class Silent:
@@ -43,4 +48,16 @@ class Silent:
         """Ignore."""
 
     def start(self, kind: str, state: str) -> None:
+        """Ignore."""
+
+    def reply(self, outcome: str, seconds: float) -> None:
+        """Ignore."""
+
+    def recovered(self, updates: int) -> None:
+        """Ignore."""
+
+    def line(self, event: str) -> None:
+        """Ignore."""
+
+    def bots(self, by_health: Mapping[str, int]) -> None:
         """Ignore."""

@@ -6,7 +6,7 @@ label's set is written here, and a value that is not in it is counted as `other`
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,6 +22,9 @@ OPERATIONS = ("put", "find", "probe")
 ANSWERS = ("ok", "failed", "skipped", "rejected")
 STARTS = ("attributed", "direct", "taken", "unknown")
 START_STATES = ("settled", "deferred")
+REPLIES = ("sent", "refused")
+LINE_EVENTS = ("reopened",)
+HEALTHS = ("unknown", "ok", "banned", "revoked", "renamed")
 OTHER = "other"
 UNKNOWN_STATE = -1
 Labels = tuple[str, ...]
@@ -147,6 +150,17 @@ class Metrics:
         self._starts = self._new(
             _Count(count, "trilha_starts", "Starts by kind and state", kind=STARTS, state=START_STATES)
         )
+        self._replies = self._new(_Count(count, "trilha_replies", "Answers to starts", outcome=REPLIES))
+        self._reply_seconds = self._new(
+            _Seconds("trilha_reply_seconds", "Time from a start to the end of its answer")
+        )
+        self._recovered = self._new(
+            _Count(count, "trilha_bot_recovered", "Updates that Telegram had to be asked for")
+        )
+        self._lines = self._new(
+            _Count(count, "trilha_bot_lines", "What became of lines to Telegram", event=LINE_EVENTS)
+        )
+        self._bots = self._new(_Count(gauge, "trilha_bots", "Bots of this worker by health", health=HEALTHS))
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """One answer of /go."""
@@ -180,6 +194,24 @@ class Metrics:
     def start(self, kind: str, state: str) -> None:
         """One start."""
         self._starts.add(1, kind, state)
+
+    def reply(self, outcome: str, seconds: float) -> None:
+        """One answer to a start."""
+        self._replies.add(1, outcome)
+        self._reply_seconds.observe(seconds)
+
+    def recovered(self, updates: int) -> None:
+        """Updates that were missed and then asked for."""
+        self._recovered.add(updates)
+
+    def line(self, event: str) -> None:
+        """What became of a line to Telegram."""
+        self._lines.add(1, event)
+
+    def bots(self, by_health: Mapping[str, int]) -> None:
+        """The bots of this worker."""
+        for health in HEALTHS:
+            self._bots.set(by_health.get(health, 0), health)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

@@ -1,0 +1,113 @@
+"""What one thing that a person has said leads to: a start is bound and answered, a block is noted."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Protocol
+from uuid import UUID
+
+from bot.incoming import Blocking, Incoming
+from bot.reception import Received, Reception, Recognised
+from bot.replier import FIRST_WAIT, LONGEST_WAIT, Replier
+from domain.attribution import Owner
+from domain.clock import Clock
+from domain.errors import StoreError, StoreUnavailable
+
+STARTS_AT_ONCE = 256
+
+
+class Known(Protocol):
+    """What is known of the people of a bot."""
+
+    async def replied(self, start_ids: Sequence[UUID]) -> set[UUID]: ...
+    async def note_block(self, owner: Owner, *, blocked: bool, at_ms: int) -> None: ...
+
+
+class Copies(Protocol):
+    """Where a copy of a click is of no more use once SQL has it and its owner."""
+
+    async def discard(self, click_id: UUID) -> None: ...
+
+
+class Desk:
+    """Deals with what is said to one bot, over one line."""
+
+    def __init__(
+        self,
+        *,
+        reception: Reception,
+        replier: Replier,
+        known: Known,
+        copies: Copies | None,
+        clock: Clock,
+    ) -> None:
+        self._reception = reception
+        self._replier = replier
+        self._known = known
+        self._copies = copies
+        self._clock = clock
+        self._places = asyncio.Semaphore(STARTS_AT_ONCE)
+
+    async def handle(self, said: Incoming | Blocking, again: bool) -> None:  # noqa: FBT001  a Handle
+        """Returns once it is dealt with, however long the stores are down. Raises Dismissed."""
+        if isinstance(said, Blocking):
+            await self._note_block(said)
+            return
+        recognised = self._reception.recognise(said)
+        if recognised is not None:
+            await self._start(recognised, again=again)
+
+    async def _start(self, recognised: Recognised, *, again: bool) -> None:
+        """Bind, then answer. When nothing can keep the start, the person does not wait for that."""
+        began = self._clock.monotonic()
+        received = await self._redeemed(recognised)
+        if not (again and await self._was_answered(recognised.start.id)):
+            outgoing = (received or recognised).outgoing
+            await self._replier.answer(recognised.person, outgoing, recognised.start.id, began=began)
+        await self._let_go_of_copies(received or await self._redeemed_at_last(recognised))
+
+    async def _redeemed(self, recognised: Recognised) -> Received | None:
+        try:
+            async with self._places:
+                return await self._reception.redeem(recognised)
+        except StoreUnavailable:
+            return None
+
+    async def _redeemed_at_last(self, recognised: Recognised) -> Received:
+        waits = _waits()
+        while True:
+            await asyncio.sleep(next(waits))
+            if (received := await self._redeemed(recognised)) is not None:
+                return received
+
+    async def _was_answered(self, start_id: UUID) -> bool:
+        try:
+            return bool(await self._known.replied([start_id]))
+        except StoreError:
+            return False  # Telegram does not take the same answer twice
+
+    async def _let_go_of_copies(self, received: Received) -> None:
+        """Only of a click that SQL has, with its owner: the copy in Redis was for this moment."""
+        answer = received.answer
+        kept = answer.owner and answer.click is not None
+        if kept and answer.click is not None and self._copies is not None:
+            with suppress(StoreError):
+                await self._copies.discard(answer.click.id)
+
+    async def _note_block(self, said: Blocking) -> None:
+        owner = Owner(bot_id=said.bot.id, telegram_id=said.telegram_id)
+        for wait in _waits():
+            try:
+                await self._known.note_block(owner, blocked=said.blocked, at_ms=said.at_ms)
+            except StoreError:
+                await asyncio.sleep(wait)
+            else:
+                return
+
+
+def _waits() -> Iterator[float]:
+    """Longer and longer, without an end."""
+    wait = FIRST_WAIT
+    while True:
+        yield wait
+        wait = min(2 * wait, LONGEST_WAIT)

@@ -1,0 +1,1 @@
+"""Telegram's MTProto by Pyrogram (kurigram): the only room that imports it."""
