@@ -78,6 +78,10 @@ class Keyring:
         message = telegram_id.to_bytes(8, "big", signed=True)
         return hmac.digest(derive(self._keys.lasting, b"person"), message, "sha256")[:PERSON_KEY_BYTES]
 
+    def bot_token_key(self) -> bytes:
+        """What bot tokens are sealed under: a lasting key of its own, so that no rotation loses one."""
+        return derive(self._keys.lasting, b"bot tokens")
+
     def mac(self, key: bytes) -> Mac:
         """HMAC-SHA-256 under a key of this ring, prepared once and forgotten when the ring changes."""
         mac = self._macs.get(key)

@@ -2,9 +2,12 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from domain.errors import ConfigError
 
 Stamp = tuple[int, int]
 
@@ -40,6 +43,21 @@ def replace_text(path: Path, text: str) -> None:
     with _overwritten_at_the_end(path):
         draft.replace(path)
         _sync_folder(path.parent)
+
+
+def private_text(path: Path, what: str) -> str:
+    """What a file that an operator wrote holds; ConfigError when it cannot be read, or others than its owner may."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read()
+    except OSError as error:
+        raise ConfigError(f"{what} {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{what} {path} is no text") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(f"{what} {path} can be read by others. Mend it with: chmod 600 {path}")
+    return text
 
 
 @contextmanager
