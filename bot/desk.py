@@ -14,6 +14,7 @@ from domain.clock import Clock
 from domain.errors import StoreError, StoreUnavailable
 
 STARTS_AT_ONCE = 256
+DISCARD_SECONDS = 0.25
 
 
 class Known(Protocol):
@@ -91,8 +92,9 @@ class Desk:
         answer = received.answer
         kept = answer.owner and answer.click is not None
         if kept and answer.click is not None and self._copies is not None:
-            with suppress(StoreError):
-                await self._copies.discard(answer.click.id)
+            with suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(DISCARD_SECONDS):
+                    await self._copies.discard(answer.click.id)
 
     async def _note_block(self, said: Blocking) -> None:
         owner = Owner(bot_id=said.bot.id, telegram_id=said.telegram_id)

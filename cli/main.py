@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command()(up.up)
 app.command()(processes.serve)
 app.command()(processes.work)
+app.command()(processes.bot)
 app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)

@@ -9,8 +9,10 @@ from backends.sql.engine import make_engine
 from backends.sql.migrate import migrate as run_migrations
 from cli.common import CLOCK, PATIENCE, Json, run, settings, show
 from daemon.main import serve as serve_until
+from daemon.status import serve_status
 from daemon.worker import work as work_until
 from domain.clock import Clock
+from domain.errors import ConfigError
 from privacy.redact import redact_event
 from runtime.lifecycle import stop_on_signals
 from runtime.logs import log_uncaught, set_up_logs
@@ -27,6 +29,28 @@ def serve() -> None:
 def work() -> None:
     """Settle what the redirects left in the spools into SQL, enrich and score it, and end what has had its time."""
     _run_until_stopped(work_until)
+
+
+def bot() -> None:
+    """Be the Telegram bots: bind each /start to its click, and answer it. Needs the `bot` extra and an api_id."""
+    _run_until_stopped(_bot_until)
+
+
+async def _bot_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    try:
+        from bot.main import make_worker
+    except ModuleNotFoundError as error:
+        if error.name != "pyrogram":
+            raise
+        raise ConfigError("the Telegram client is not installed: pip install 'trilha[bot]'") from None
+    worker = make_worker(given, clock)
+    listener = asyncio.create_task(
+        serve_status(given.bot_bind, "TRILHA_BOT_BIND", stop, status=worker.status, metrics=worker.render)
+    )
+    running = asyncio.create_task(worker.run(stop))
+    await asyncio.wait({listener, running}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.gather(listener, running)
 
 
 def migrate(as_json: Json = False) -> None:

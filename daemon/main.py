@@ -4,21 +4,21 @@ import asyncio
 import gc
 import sys
 from contextlib import suppress
-from typing import Any
 
 import uvicorn
 
 from backends.build import Stores, open_stores
+from backends.catalog_cache import REFRESH_SECONDS, CatalogCache
 from backends.sql.keys import SqlKeys
 from bot.associate import Associate
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys
 from daemon.capture import Capture
-from daemon.catalog import REFRESH_SECONDS, CatalogCache
 from daemon.client_ip import ClientIp
 from daemon.edge import CappedProtocol, RedirectProtocol, listen
 from daemon.inspect import Inspect
 from daemon.redirect import Redirect
+from daemon.server import make_server
 from domain.books import MINUTE_MS, ReceiptBook
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -40,7 +40,6 @@ PROBE_SECONDS = 0.1
 RESCUE_SECONDS = 0.25
 KEYS_SECONDS = 60.0
 BACKLOG_SECONDS = 5.0
-STOP_SECONDS = 10
 KEEP_MINUTES = 120
 WARN_SHARE = 0.7
 SWITCH_SECONDS = 0.0005
@@ -179,8 +178,8 @@ async def serve(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
     _spare_the_collector()
     background = daemon.background(stop)
     servers = [
-        (_server(daemon.redirect, RedirectProtocol), public),
-        (_server(daemon.api.app(), CappedProtocol), private),
+        (make_server(daemon.redirect, RedirectProtocol), public),
+        (make_server(daemon.api.app(), CappedProtocol), private),
     ]
     running = [asyncio.create_task(server._serve([at])) for server, at in servers]  # noqa: SLF001  without its signal handlers
     _log.info("serving", bind=str(settings.public_bind))
@@ -209,21 +208,3 @@ async def _until_stopped(
     for server in servers:
         server.should_exit = True
     await asyncio.gather(*running)
-
-
-def _server(app: Any, protocol: type[CappedProtocol]) -> uvicorn.Server:
-    config = uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        lifespan="off",
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        access_log=False,
-        log_config=None,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=STOP_SECONDS,
-        backlog=2048,
-    )
-    return uvicorn.Server(config)

@@ -6,8 +6,8 @@ Whatever the stores do, a live link gets its 302 (I10). The same answer for ever
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from backends.catalog_cache import CatalogCache
 from daemon.capture import Capture
-from daemon.catalog import CatalogCache
 from domain.books import ReceiptBook
 from domain.clock import Clock
 from domain.ids import ClickIds

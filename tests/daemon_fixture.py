@@ -17,6 +17,7 @@ from sqlalchemy import Table, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.build import open_spool
+from backends.catalog_cache import CatalogCache
 from backends.spool import spools_under
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
@@ -25,7 +26,6 @@ from backends.sql.migrate import migrate
 from backends.sql.schema import clicks
 from backends.sql.scoring import SqlScoring
 from daemon.api_keys import make_api_key
-from daemon.catalog import CatalogCache
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
 from daemon.main import serve

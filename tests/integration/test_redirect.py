@@ -6,8 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
+from backends.catalog_cache import CatalogCache
 from backends.sql.links import SqlCatalog
-from daemon.catalog import CatalogCache
 from domain.links import Catalog
 from tests.daemon_fixture import BOT, SLUG, Door, Site, user_agents
 from tests.servers import free_port

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.catalog import CatalogCache
+from backends.catalog_cache import CatalogCache
 from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
 from domain.links import Bot, Catalog, Link, Member

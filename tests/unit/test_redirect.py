@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from backends.catalog_cache import CatalogCache
 from daemon.capture import Capture
-from daemon.catalog import CatalogCache
 from daemon.client_ip import ClientIp
 from daemon.redirect import Redirect
 from domain.books import ReceiptBook

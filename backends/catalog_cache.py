@@ -44,10 +44,14 @@ class CatalogCache:
         """The bot of a username, with or without `@`, in any case."""
         return self._by_username.get(username.removeprefix("@").lower())
 
+    @property
+    def bots(self) -> tuple[Bot, ...]:
+        """Every registered bot."""
+        return self._catalog.bots if self._catalog else ()
+
     def bot_name(self, bot_id: int) -> str | None:
         """The username of a bot's id."""
-        bots = self._catalog.bots if self._catalog else ()
-        return next((bot.username for bot in bots if bot.id == bot_id), None)
+        return next((bot.username for bot in self.bots if bot.id == bot_id), None)
 
     def link_by_id(self, link_id: int) -> Link | None:
         """The link that a token names."""

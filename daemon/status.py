@@ -1,0 +1,44 @@
+"""A private listener for processes that answer no clicks: whether they live, whether they work, their metrics."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from daemon.edge import CappedProtocol, listen
+from daemon.server import make_server
+from runtime.settings import Bind
+
+Status = Callable[[], Mapping[str, Any]]
+
+
+def status_app(status: Status, metrics: Callable[[], bytes]) -> Starlette:
+    """`/healthz`: the process answers. `/readyz`: 200 if `ready` is true in what `status` says, which it shows. `/metrics`."""
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        said = dict(status())
+        return JSONResponse(said, status_code=200 if said["ready"] else 503)
+
+    async def render(_request: Request) -> Response:
+        return Response(metrics(), media_type="text/plain; version=0.0.4")
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", render)])
+
+
+async def serve_status(
+    bind: Bind, setting: str, stop: asyncio.Event, *, status: Status, metrics: Callable[[], bytes]
+) -> None:
+    """Answer until `stop`. ConfigError: a taken port."""
+    at = listen(bind, setting)
+    server = make_server(status_app(status, metrics), CappedProtocol)
+    running = asyncio.create_task(server._serve([at]))  # noqa: SLF001  without its signal handlers
+    await stop.wait()
+    server.should_exit = True
+    await running
