@@ -70,6 +70,7 @@ def _rows(given: Settings, due: Due, done: Done | None) -> list[list[str]]:
         row("keys of days", sealed, None, "keys"),
         row("clicks, with starts and events", kept, due.clicks, "clicks", "starts", "events"),
         row("starts without a click", kept, due.starts),  # done: counted with the others
+        row("people of bots, since their last start", kept, due.bot_users, "bot_users"),
         row("books", kept, None, "figures"),
         row("who was erased", kept, None, "erasures"),
         row("records set aside", f"{ASIDE_DAYS} days", due.files, "files"),

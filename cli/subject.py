@@ -21,7 +21,6 @@ from cli.common import (
 )
 from cli.hands import hands_of, pairs
 from daemon.erasure import ErasureReport
-from daemon.subject import profile_json
 from domain.errors import ConfigError, StoreUnavailable
 from runtime.settings import Settings
 
@@ -32,6 +31,10 @@ Person = Annotated[
         help="The person's numeric Telegram id; `-` reads it from standard input, out of the process list.",
     ),
 ]
+
+_OF_A_BOT = ("bot", "first_started_at", "last_started_at", "blocked", "blocked_at")
+_TOUCHES = ("first_touch", "last_touch")
+COUNTED = ("clicks", "starts", "conversions", "bot_users")
 
 
 def export(
@@ -46,7 +49,7 @@ def export(
     async def gather() -> dict[str, Any]:
         async with hands_of() as hands:
             found = await hands.subject().export(person)
-            counts = {name: len(found[name]) for name in ("clicks", "starts", "conversions")}
+            counts = {name: len(found[name]) for name in COUNTED}
             if "sql" not in found["incomplete"]:
                 await hands.erasures.note("export", counts, CLOCK.now_ms())
             return found
@@ -58,7 +61,7 @@ def export(
     else:
         _write_private(output, text)
         print(f"wrote {output} (0600)", file=sys.stderr)
-    if not (found["clicks"] or found["starts"]):
+    if not any(found[name] for name in COUNTED):
         print("no store that could be asked has anything of this person", file=sys.stderr)
     if found["incomplete"]:
         print(f"could not be asked: {', '.join(found['incomplete'])}. Run it again", file=sys.stderr)
@@ -83,6 +86,7 @@ def erase(telegram_id: Person, as_json: Json = False) -> None:
             "clicks": report.erased.clicks,
             "starts": report.erased.starts,
             "conversions": report.erased.conversions,
+            "bot_users": report.erased.bot_users,
             "waiting_starts": report.pending,
         },
         "still_to_do": _still_to_do(report),
@@ -105,15 +109,25 @@ def profile(
         async with hands_of() as hands:
             bot_id = await _bot_id(hands.given, bot) if bot else None
             found = await hands.subject().profile(person, bot_id)
-            await hands.erasures.note("profile", {"clicks": found.clicks}, CLOCK.now_ms())
-            return profile_json(found, hands.zone)
+            counts = {"clicks": found["clicks"], "bot_users": len(found["bot_users"])}
+            await hands.erasures.note("profile", counts, CLOCK.now_ms())
+            return found
 
     found = run(compute())
-    lines = [f"{name:13} {pairs(value)}" for name, value in found.items() if isinstance(value, dict)]
-    text = "\n".join([f"clicks        {found['clicks']}", *lines])
-    show(found, as_json=as_json, text=text if found["clicks"] else "no click of this person is known")
+    show(found, as_json=as_json, text="\n".join(_profile_text(found)))
     if not found["clicks"]:
         sys.exit(EXIT_FAILED)
+
+
+def _profile_text(found: dict[str, Any]) -> list[str]:
+    lines = ["no click of this person is known"]
+    if found["clicks"]:
+        lines = [f"clicks        {found['clicks']}"]
+        lines += [f"{name:13} {pairs(value)}" for name, value in found.items() if isinstance(value, dict)]
+    for known in found["bot_users"]:
+        lines.append(f"in a bot      {pairs({name: known[name] for name in _OF_A_BOT})}")
+        lines += [f"  {name:11} {pairs(known[name])}" for name in _TOUCHES if known[name]]
+    return lines
 
 
 def _person(text: str) -> int:
@@ -156,6 +170,7 @@ def _erase_text(report: ErasureReport, given: Settings) -> str:
         f"clicks         {erased.clicks}",
         f"starts         {erased.starts}",
         f"conversions    {erased.conversions}",
+        f"people of bots {erased.bot_users}",
         f"waiting starts {report.pending}",
         f"audit          no. {erased.audit_id}, {local_time(report.at_ms, given)}",
     ]

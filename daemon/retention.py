@@ -60,6 +60,7 @@ class Done:
     originals: int = 0
     clicks: int = 0
     starts: int = 0
+    bot_users: int = 0
     events: int = 0
     figures: int = 0
     erasures: int = 0
@@ -79,6 +80,7 @@ class Due:
     originals: Waiting
     clicks: Waiting
     starts: Waiting
+    bot_users: Waiting
     files: Waiting
 
 
@@ -127,6 +129,7 @@ class Retention:
             originals=await self._sql.originals_due(bounds.originals_ms),
             clicks=await self._sql.clicks_due(bounds.clicks_ms),
             starts=await self._sql.direct_starts_due(bounds.clicks_ms),
+            bot_users=await self._sql.bot_users_due(bounds.clicks_ms),
             files=await asyncio.to_thread(self._files_due, bounds.aside_ms),
         )
 
@@ -144,6 +147,9 @@ class Retention:
             await self._step()
         while direct := await self._sql.delete_direct_starts(bounds.clicks_ms, self._batch):
             done.starts += direct
+            await self._step()
+        while people := await self._sql.delete_bot_users(bounds.clicks_ms, self._batch):
+            done.bot_users += people
             await self._step()
         done.erasures = await self._sql.delete_erasures(bounds.clicks_ms)
 
@@ -184,7 +190,7 @@ class Retention:
         return found
 
 
-COUNTS = ("keys", "originals", "clicks", "starts", "events", "figures", "erasures", "files")
+COUNTS = ("keys", "originals", "clicks", "starts", "bot_users", "events", "figures", "erasures", "files")
 
 
 def _count(done: Done, gone: Deleted) -> None:

@@ -20,6 +20,7 @@ from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
 from domain.outcomes import Found, Unknown
+from domain.people import BotUser, ClickTouch
 from domain.profile import Profile, Touch, profile_of
 from privacy.seal import Sealer
 
@@ -32,6 +33,15 @@ LABELS = {
     "clicks": "cliques em anúncios",
     "starts": "vezes em que o bot foi iniciado",
     "conversions": "eventos de conversão",
+    "bot_users": "como cada bot conhece a pessoa",
+    "first_started_at": "data e hora do primeiro início",
+    "last_started_at": "data e hora do último início",
+    "first_touch": "primeiro clique que trouxe a pessoa",
+    "last_touch": "último clique que trouxe a pessoa",
+    "blocked": "a pessoa bloqueou o bot",
+    "blocked_at": "data e hora em que bloqueou ou desbloqueou",
+    "reply": "o que houve com a resposta do bot",
+    "replied_at": "data e hora da resposta",
     "profile": "perfil calculado",
     "clicked_at": "data e hora do clique",
     "started_at": "data e hora do início da conversa",
@@ -138,15 +148,17 @@ class Subjects:
                 }
                 for conversion in subject.conversions
             ],
+            "bot_users": self._bot_users(subject),
             "profile": profile_json(profile_of(_touches(subject), zone=self._zone), self._zone),
             "labels": LABELS,
         }
 
-    async def profile(self, telegram_id: int, bot_id: int | None) -> Profile:
-        """The profile from what SQL has. Raises StoreUnavailable."""
+    async def profile(self, telegram_id: int, bot_id: int | None) -> dict[str, Any]:
+        """The object of `trilha profile --json`, from what SQL has. Raises StoreUnavailable."""
         key = self._person_key(telegram_id)
         subject = await self._subjects.of(telegram_id, person_key=key, bot_id=bot_id)
-        return profile_of(_touches(subject), zone=self._zone)
+        found = profile_json(profile_of(_touches(subject), zone=self._zone), self._zone)
+        return found | {"bot_users": self._bot_users(subject)}
 
     async def _look_beside(self, telegram_id: int, subject: Subject, copies: _Copies) -> None:
         ids = [owned.id for owned in subject.clicks if owned.erased_at_ms is None]
@@ -198,6 +210,8 @@ class Subjects:
                 "kind": start.kind,
                 "click": str(start.click_id) if start.click_id else None,
                 "state": "settled",
+                "reply": start.reply,
+                "replied_at": self._iso(start.replied_at_ms),
             }
             for start in subject.starts
         ]
@@ -209,10 +223,15 @@ class Subjects:
                 "kind": None,
                 "click": str(start.click.id) if start.click else None,
                 "state": "deferred",
+                "reply": None,
+                "replied_at": None,
             }
             for start in waiting
             if start.id not in known
         ]
+
+    def _bot_users(self, subject: Subject) -> list[dict[str, Any]]:
+        return [_bot_user_json(known, subject.bots, self._zone) for known in subject.bot_users]
 
     def _iso(self, at_ms: int | None) -> str | None:
         return local_iso(at_ms, self._zone)
@@ -224,7 +243,7 @@ def local_iso(at_ms: int | None, zone: tzinfo) -> str | None:
 
 
 def profile_json(profile: Profile, zone: tzinfo) -> dict[str, Any]:
-    """The object of `trilha profile --json`."""
+    """A profile, as exports and `trilha profile --json` show it."""
     return {
         "clicks": profile.clicks,
         "first_touch": _touch_json(profile.first, zone),
@@ -254,6 +273,29 @@ def _touch_json(touch: Touch | None, zone: tzinfo) -> dict[str, Any] | None:
         return None
     return {
         "clicked_at": local_iso(touch.clicked_at_ms, zone),
+        "started_at": local_iso(touch.started_at_ms, zone),
+    }
+
+
+def _bot_user_json(known: BotUser, bots: dict[int, str], zone: tzinfo) -> dict[str, Any]:
+    return {
+        "bot": bots.get(known.owner.bot_id),
+        "first_started_at": local_iso(known.first_started_at_ms, zone),
+        "last_started_at": local_iso(known.last_started_at_ms, zone),
+        "first_touch": _click_touch_json(known.first_touch, zone),
+        "last_touch": _click_touch_json(known.last_touch, zone),
+        "blocked": known.blocked,
+        "blocked_at": local_iso(known.blocked_at_ms, zone),
+    }
+
+
+def _click_touch_json(touch: ClickTouch | None, zone: tzinfo) -> dict[str, Any] | None:
+    """By the click's id: what else is known of the click stands with the clicks, once."""
+    if touch is None:
+        return None
+    return {
+        "click": str(touch.tracking_session_id),
+        "clicked_at": local_iso(touch.click_timestamp_ms, zone),
         "started_at": local_iso(touch.started_at_ms, zone),
     }
 

@@ -6,13 +6,14 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.accounts import BotStatus, Heartbeat, Lease, UpdateState
-from domain.attribution import Start
+from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Click
 from domain.enrichment import Enrichment
 from domain.keys import KeyKind, SharedKey
 from domain.links import BotHealth, Catalog
 from domain.outcomes import LedgerRow, Lookup, Receipt
+from domain.people import BotUser, Reply
 
 NOTHING_ADDED: Mapping[UUID, Enrichment] = MappingProxyType({})
 
@@ -55,6 +56,20 @@ class Ledger(Protocol):
         erased: Sequence[UUID] = (),
         enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
     ) -> None: ...
+
+
+class People(Protocol):
+    """What is known of the people of bots beside their starts. Raises StoreUnavailable; repeating anything is safe.
+
+    `replied` gives those of the starts whose answer is recorded, sent or refused. `note_replies` records answers (one
+    that is recorded stays) and returns the starts that are not there: not settled yet, or erased. `note_block` changes
+    somebody who is known and never makes anybody known; the newest word counts, and a later start unblocks.
+    """
+
+    async def replied(self, start_ids: Sequence[UUID]) -> set[UUID]: ...
+    async def note_replies(self, replies: Sequence[Reply]) -> set[UUID]: ...
+    async def note_block(self, owner: Owner, *, blocked: bool, at_ms: int) -> None: ...
+    async def person(self, owner: Owner) -> BotUser | None: ...
 
 
 class CatalogSource(Protocol):

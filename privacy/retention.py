@@ -219,8 +219,10 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         group=Text(
-            "People of a bot: first and last start, whether they blocked it",
-            "Pessoas de um bot: primeiro e último início, se o bloquearam",
+            "People of a bot, from their last start on: first and last start and the clicks that won, whether they"
+            " blocked it",
+            "Pessoas de um bot, a partir do último início: primeiro e último início e os cliques que os trouxeram,"
+            " se o bloquearam",
         ),
         store="sql",
         fields=_of(

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, query, transaction, upsert
-from backends.sql.schema import audit, clicks, erasures, outbox, starts, unerased
+from backends.sql.schema import audit, bot_users, clicks, erasures, outbox, starts, unerased
 from backends.sql.tombstones import bury_with_person, close_to_starts
 from domain.errors import StoreUnavailable
 
@@ -18,22 +18,23 @@ THE_FILES = UUID(int=0)
 """Stands in `unerased` for the database's own files, which are scrubbed as a whole."""
 REASON = "erased"
 CHUNK = 500
-_TOUCHED = (clicks, starts, outbox)
+_TOUCHED = (clicks, starts, outbox, bot_users)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """What one erasure found, in counts, and the number of its line in the audit."""
+    """What one erasure found, in counts, and the number of its line in the audit. `bot_users`: bots that knew the person."""
 
     audit_id: int
     clicks: int
     starts: int
     conversions: int
+    bot_users: int
 
     @property
     def nothing(self) -> bool:
         """True when SQL had nothing of the person."""
-        return not (self.clicks or self.starts or self.conversions)
+        return not (self.clicks or self.starts or self.conversions or self.bot_users)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,13 @@ class SqlErasures:
             buried = await self._bury(connection, ids, telegram_id)
             gone = await connection.execute(delete(starts).where(starts.c.telegram_id == telegram_id))
             skipped = await _skip_conversions(connection, buried)
-            found = {"clicks": len(buried), "starts": gone.rowcount, "conversions": skipped}
+            known = await connection.execute(delete(bot_users).where(bot_users.c.telegram_id == telegram_id))
+            found = {
+                "clicks": len(buried),
+                "starts": gone.rowcount,
+                "conversions": skipped,
+                "bot_users": known.rowcount,
+            }
             await self._remember(connection, buried, elsewhere, scrub=any(found.values()))
             line = await _note(connection, "erase", found, at_ms)
             return Erased(audit_id=line, **found)

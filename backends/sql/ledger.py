@@ -18,6 +18,7 @@ from backends.sql.engine import insert_if_absent, one_row, transaction, upsert
 from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichment_values
 from backends.sql.schema import accounting, ads, catalog, clicks, links, outbox, starts
 from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people
+from backends.sql.touches import in_order, put_touches, touch_values
 from domain.attribution import Owner, Start, StartKind
 from domain.books import FIGURES, BookEntry
 from domain.click import Click
@@ -63,6 +64,7 @@ class SqlLedger:
         self._put_outbox = insert_if_absent(engine, outbox)
         self._put_ads = insert_if_absent(engine, ads)
         self._put_note = insert_if_absent(engine, starts)
+        self._put_touches = put_touches(engine)
         self._put_books = _merged(upsert(engine, accounting), engine)
 
     async def put(self, click: Click) -> Receipt:
@@ -108,7 +110,10 @@ class SqlLedger:
             await open_for_people(connection)
             if await gone(connection, [start], self._person_key):
                 return await self._drop(connection, start)
-            return await self._start(connection, start, click)
+            touches: list[dict[str, Any]] = []
+            row = await self._start(connection, start, click, touches)
+            await self._touch(connection, touches)
+            return row
 
         return await transaction(self._engine, write)
 
@@ -134,11 +139,13 @@ class SqlLedger:
                 await self._write(connection, rows, ordered)
             for click_id in sorted(erased):
                 await connection.execute(bury(self._engine, click_id, spooled=True))
+            touches: list[dict[str, Any]] = []
             for start in sorted(begun, key=lambda s: (s.click is None, s.click and s.click.id, s.at_ms)):
                 if start.id in dropped:
                     await self._drop(connection, start)
                 else:
-                    await self._start(connection, start, None)
+                    await self._start(connection, start, None, touches)
+            await self._touch(connection, touches)
             if books:
                 await connection.execute(self._put_books, [_book_values(entry) for entry in books])
 
@@ -161,10 +168,15 @@ class SqlLedger:
         return ledger_row(found)
 
     async def _start(
-        self, connection: AsyncConnection, start: Start, click: Click | None
+        self,
+        connection: AsyncConnection,
+        start: Start,
+        click: Click | None,
+        touches: list[dict[str, Any]],
     ) -> LedgerRow | None:
+        """Write one start. What it adds to its person's row is added to `touches`, for `_touch`."""
         if start.click is None:
-            await self._note(connection, start, "direct")
+            await self._note(connection, start, "direct", touches)
             return None
         values = _ROW | {"id": start.click.id, "link_id": start.click.link_id, "spooled": False}
         values |= {"ad_key": start.click.ad_key, "node": start.click.node}
@@ -174,7 +186,7 @@ class SqlLedger:
         await self._remember_ads(connection, [click] if click is not None else [])
         await self._complete(connection, [start.click.id])
         mine = row.owner == start.owner
-        new = await self._note(connection, start, "attributed" if mine else "taken")
+        new = await self._note(connection, start, "attributed" if mine else "taken", touches)
         if new and not mine:
             # One more person with this token: its scores are made again.
             await connection.execute(_RESCORE, {"click_id": start.click.id})
@@ -217,8 +229,15 @@ class SqlLedger:
             self._known_ads.clear()
         self._known_ads.update((click.link_id, click.ad_key) for click in batch)
 
-    async def _note(self, connection: AsyncConnection, start: Start, kind: StartKind) -> bool:
-        """Write the start down; False when it was there already."""
+    async def _touch(self, connection: AsyncConnection, touches: Sequence[dict[str, Any]]) -> None:
+        """The people's rows come after all clicks and starts of a transaction: they are locked last, for the shortest time."""
+        if touches:
+            await connection.execute(self._put_touches, in_order(touches))
+
+    async def _note(
+        self, connection: AsyncConnection, start: Start, kind: StartKind, touches: list[dict[str, Any]]
+    ) -> bool:
+        """Write the start down; False when it was there already: then its person's row has it too."""
         values = {
             "id": start.id,
             "bot_id": start.owner.bot_id,
@@ -227,7 +246,10 @@ class SqlLedger:
             "kind": kind,
             "click_id": start.click.id if start.click else None,
         }
-        return (await connection.execute(self._put_note, values)).rowcount > 0
+        new = (await connection.execute(self._put_note, values)).rowcount > 0
+        if new:
+            touches.append(touch_values(start, kind))
+        return new
 
 
 def _merged(statement: Any, engine: AsyncEngine) -> Insert:

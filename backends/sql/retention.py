@@ -12,15 +12,25 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, delete, func, select, update
+from sqlalchemy import Column, ColumnElement, Select, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import empty_the_log, query, transaction, upsert
-from backends.sql.schema import accounting, click_totals, clicks, erasures, has_original, outbox, starts
+from backends.sql.schema import (
+    accounting,
+    bot_users,
+    click_totals,
+    clicks,
+    erasures,
+    has_original,
+    outbox,
+    starts,
+)
 from domain.books import MINUTE_MS
 from domain.ids import first_uuid7, uuid7_ms
 
 MANY = 100_000
+_PERSON = (bot_users.c.bot_id, bot_users.c.telegram_id)
 _TOTAL = ("day", "link_id", "ad_key", "country", "traffic_class")
 
 
@@ -85,6 +95,12 @@ class SqlRetention:
         gone = delete(starts).where(starts.c.id.in_(oldest.with_for_update(skip_locked=True)))
         return await transaction(self._engine, lambda connection: _changed(connection, gone))
 
+    async def delete_bot_users(self, before_ms: int, limit: int) -> int:
+        """Delete at most `limit` people of bots whose last start was before that, touches and all; how many."""
+        oldest = _last_seen(before_ms, *_PERSON).limit(limit).with_for_update(skip_locked=True)
+        gone = delete(bot_users).where(tuple_(*_PERSON).in_(oldest))
+        return await transaction(self._engine, lambda connection: _changed(connection, gone))
+
     async def delete_erasures(self, before_ms: int) -> int:
         """Delete what says who was erased before that; how many. No start of then is left that could come back."""
         gone = delete(erasures).where(erasures.c.erased_at < before_ms)
@@ -101,6 +117,10 @@ class SqlRetention:
     async def direct_starts_due(self, before_ms: int) -> Waiting:
         """Starts that `delete_direct_starts` would delete."""
         return await self._waiting(_direct_starts(before_ms, starts.c.started_at), int)
+
+    async def bot_users_due(self, before_ms: int) -> Waiting:
+        """People of bots that `delete_bot_users` would delete, by their last starts."""
+        return await self._waiting(_last_seen(before_ms, bot_users.c.last_started_at), int)
 
     async def leave_no_copy(self) -> bool:
         """After deleting: cut SQLite's log. False: others were in the way, try again. PostgreSQL: autovacuum does it."""
@@ -196,6 +216,11 @@ def _older(before_ms: int, *conditions: ColumnElement[bool]) -> Select[Any]:
 def _direct_starts(before_ms: int, column: Column[Any]) -> Select[Any]:
     found = select(column).where(starts.c.click_id.is_(None), starts.c.started_at < before_ms)
     return found.order_by(starts.c.started_at)
+
+
+def _last_seen(before_ms: int, *columns: Column[Any]) -> Select[Any]:
+    last = bot_users.c.last_started_at
+    return select(*columns).where(last < before_ms).order_by(last)
 
 
 def _whole_minute(at_ms: int) -> int:

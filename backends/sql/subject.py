@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import query, snapshot
 from backends.sql.ledger import ledger_row
+from backends.sql.people import bot_users_of
 from backends.sql.schema import bots, clicks, erasures, links, outbox, starts
 from domain.ids import first_uuid7
 from domain.outcomes import LedgerRow
+from domain.people import BotUser
 
 PERIOD_BYTES = slice(1, 5)  # of a sealed blob: privacy/seal.py
 _CHUNK = 500
@@ -35,6 +37,8 @@ class NotedStart:
     at_ms: int
     kind: str
     click_id: UUID | None
+    reply: str | None
+    replied_at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ class Subject:
     clicks: tuple[OwnedClick, ...] = ()
     starts: tuple[NotedStart, ...] = ()
     conversions: tuple[Conversion, ...] = ()
+    bot_users: tuple[BotUser, ...] = ()
     erased_at_ms: int | None = None
     links: dict[int, str]
     bots: dict[int, str]
@@ -97,6 +102,7 @@ class SqlSubjects:
                 clicks=owned,
                 starts=await _starts(connection, telegram_id, bot_id),
                 conversions=await _conversions(connection, [click.id for click in owned]),
+                bot_users=await bot_users_of(connection, telegram_id, bot_id),
                 erased_at_ms=(await connection.execute(forbidden)).scalar_one_or_none(),
                 links=await _names(connection, select(links.c.id, links.c.slug)),
                 bots=await _names(connection, select(bots.c.id, bots.c.username)),
@@ -162,7 +168,15 @@ async def _starts(
         theirs &= starts.c.bot_id == bot_id
     found = await connection.execute(select(starts).where(theirs).order_by(starts.c.started_at))
     return tuple(
-        NotedStart(id=row.id, bot_id=row.bot_id, at_ms=row.started_at, kind=row.kind, click_id=row.click_id)
+        NotedStart(
+            id=row.id,
+            bot_id=row.bot_id,
+            at_ms=row.started_at,
+            kind=row.kind,
+            click_id=row.click_id,
+            reply=row.reply,
+            replied_at_ms=row.replied_at,
+        )
         for row in found
     )
 
