@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 functions, types = raw.functions, raw.types
 
+WRAPPERS = (
+    functions.InvokeWithLayer,
+    functions.InitConnection,
+    functions.InvokeWithoutUpdates,
+    functions.InvokeAfterMsg,
+)
+
 
 class Refusal(Exception):
     """An answer that is an error, with a code and a name that clients know."""
@@ -62,7 +69,7 @@ class Methods:
             return tl.error(refusal.code, refusal.name)
 
     def _unwrapped(self, session: Session, request: Any) -> Any:
-        while not hasattr(request, "QUALNAME") or hasattr(request, "query"):
+        while isinstance(request, WRAPPERS):
             if isinstance(request, functions.InvokeWithLayer) and request.layer != layer:
                 raise Refusal(400, "CONNECTION_LAYER_INVALID")
             if isinstance(request, functions.InitConnection):
@@ -190,7 +197,8 @@ class Methods:
             out=True,
             media=media,
         )
-        message.entities = query.entities
+        # Never an empty list: older readers and writers disagree on whether it is there.
+        message.entities = query.entities or None
         return types.UpdateNewMessage(message=message, pts=0, pts_count=1)
 
     @staticmethod

@@ -53,7 +53,9 @@ def _buttons(markup: Any) -> tuple[tuple[Button, ...], ...]:
 
 
 def _button(button: Any) -> Button:
-    return Button(text=button.text, url=getattr(button, "url", None), data=getattr(button, "data", None))
+    # What a button does stands in an object of its own since the layers of 2026.
+    action = getattr(button, "type", button)
+    return Button(text=button.text, url=getattr(action, "url", None), data=getattr(action, "data", None))
 
 
 def _media(media: Any) -> str | None:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from pyrogram import raw
-from pyrogram.raw.core import Vector
+from pyrogram.raw.core import Bool, Vector
 
 from tests.telegram.account import BotSide, Group, Person
 from tests.telegram.wire import Written
@@ -50,7 +50,7 @@ def vector(items: Iterable[Any]) -> Written:
 
 def true() -> Written:
     """Yes, as an answer."""
-    return Written(raw.types.BoolTrue().write()) if hasattr(raw.types, "BoolTrue") else Written(b"\xb5\x75\x72\x99")
+    return Written(bytes(Bool(True)))
 
 
 def error(code: int, name: str) -> Any:
