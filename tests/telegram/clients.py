@@ -26,7 +26,13 @@ def trust(key_file: Path) -> None:
 def client(telegram: LoopbackTelegram, bot: BotSide, folder: Path, **options: Any) -> Client:
     """A client of the bot with its session file in the folder. Call it where the event loop runs."""
     trust(telegram.key_file)
-    usual = {"name": bot.username, "api_id": 1, "api_hash": "0" * 32, "bot_token": bot.token, "sleep_threshold": 0}
+    usual = {
+        "name": bot.username,
+        "api_id": 1,
+        "api_hash": "0" * 32,
+        "bot_token": bot.token,
+        "sleep_threshold": 0,
+    }
     wanted = {**usual, **options, **_routed(telegram)}
     if not IS_KURIGRAM:
         wanted.pop("skip_updates", None)

@@ -34,7 +34,9 @@ class ServerKey:
 
 def fingerprint(modulus: int, public_exponent: int) -> int:
     """The low 64 bits of the SHA-1 of the bare rsa_public_key, signed, as MTProto defines it."""
-    return int.from_bytes(sha1(_string(modulus) + _string(public_exponent)).digest()[-8:], "little", signed=True)
+    return int.from_bytes(
+        sha1(_string(modulus) + _string(public_exponent)).digest()[-8:], "little", signed=True
+    )
 
 
 def _string(number: int) -> bytes:

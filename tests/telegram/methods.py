@@ -206,7 +206,12 @@ class Methods:
         """Private texts are confirmed in short, as the real one does."""
         if tl.is_private_message(update) and isinstance(query, functions.messages.SendMessage):
             return tl.make(
-                types.UpdateShortSentMessage, id=update.message.id, pts=update.pts, pts_count=1, date=now, out=True
+                types.UpdateShortSentMessage,
+                id=update.message.id,
+                pts=update.pts,
+                pts_count=1,
+                date=now,
+                out=True,
             )
         known = types.UpdateMessageID(id=update.message.id, random_id=query.random_id)
         accepted = tl.updates(bot, [update], now)

@@ -89,7 +89,9 @@ class LoopbackTelegram(Faults):
         self._bots.append(bot)
         return bot
 
-    def person(self, number: int, name: str, *, language: str | None = "pt-br", premium: bool = False) -> Person:
+    def person(
+        self, number: int, name: str, *, language: str | None = "pt-br", premium: bool = False
+    ) -> Person:
         """Somebody. The same number is the same person, with the name that they have now."""
         self._people[number] = Person(id=number, name=name, language=language, premium=premium)
         return self._people[number]
@@ -97,6 +99,10 @@ class LoopbackTelegram(Faults):
     def bot_of(self, token: str) -> BotSide | None:
         """Whose token it is, or was."""
         return next((bot for bot in self._bots if token == bot.token or token in bot.expired_tokens), None)
+
+    def bot_named(self, username: str) -> BotSide | None:
+        """Who has that username now."""
+        return next((bot for bot in self._bots if bot.username == username), None)
 
     # ------------------------------------------------------------ what people do
 

@@ -33,7 +33,9 @@ async def times_out(waiting: Callable[[], object]) -> bool:
     return False
 
 
-async def test_flood_is_told_as_often_as_asked(telegram: LoopbackTelegram, bot: BotSide, here: Listening) -> None:
+async def test_flood_is_told_as_often_as_asked(
+    telegram: LoopbackTelegram, bot: BotSide, here: Listening
+) -> None:
     telegram.flood(bot, 17, times=2)
     for _ in range(2):
         with pytest.raises(errors.FloodWait) as flood:
@@ -66,7 +68,9 @@ async def test_a_frozen_server_says_nothing_and_does_nothing(
     assert (await here.next()).text == "heard"
 
 
-async def test_a_refusing_server_keeps_those_it_has(telegram: LoopbackTelegram, bot: BotSide, here: Listening) -> None:
+async def test_a_refusing_server_keeps_those_it_has(
+    telegram: LoopbackTelegram, bot: BotSide, here: Listening
+) -> None:
     telegram.refuse()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((telegram.host, telegram.port)).close()
@@ -165,7 +169,9 @@ async def test_a_revoked_token_ends_sessions_and_logins(
     assert other.app.me.id == bot.id
 
 
-async def test_a_renamed_bot_learns_it_when_it_asks(telegram: LoopbackTelegram, bot: BotSide, here: Listening) -> None:
+async def test_a_renamed_bot_learns_it_when_it_asks(
+    telegram: LoopbackTelegram, bot: BotSide, here: Listening
+) -> None:
     telegram.rename(bot, "renamed_bot")
     assert (await here.app.get_me()).username == "renamed_bot"
 
@@ -181,7 +187,9 @@ async def test_an_advanced_clock_dates_messages(
     assert (await here.app.get_me()).id == bot.id
 
 
-async def test_delayed_answers_arrive_in_order(telegram: LoopbackTelegram, bot: BotSide, here: Listening) -> None:
+async def test_delayed_answers_arrive_in_order(
+    telegram: LoopbackTelegram, bot: BotSide, here: Listening
+) -> None:
     telegram.delay(A_MOMENT)
     texts = [str(number) for number in range(3)]
     asyncio.get_running_loop().call_later(A_MOMENT * 2, telegram.delay, 0)

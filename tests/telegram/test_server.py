@@ -15,13 +15,17 @@ from tests.telegram.keys import server_key
 PHOTO = "https://example.com/photo.jpg"
 
 
-async def test_a_client_logs_in_as_the_bot(telegram: LoopbackTelegram, bot: BotSide, clients: Clients) -> None:
+async def test_a_client_logs_in_as_the_bot(
+    telegram: LoopbackTelegram, bot: BotSide, clients: Clients
+) -> None:
     here = await clients.start(bot)
     assert (here.app.me.id, here.app.me.username, here.app.me.is_bot) == (bot.id, "trilha_bot", True)
     assert [call.name for call in telegram.calls].count("auth.ImportBotAuthorization") == 1
 
 
-async def test_an_unknown_token_is_refused(telegram: LoopbackTelegram, bot: BotSide, clients: Clients) -> None:
+async def test_an_unknown_token_is_refused(
+    telegram: LoopbackTelegram, bot: BotSide, clients: Clients
+) -> None:
     with pytest.raises(errors.AccessTokenInvalid):
         await clients.make(bot, bot_token="nobody's").app.start()
 
@@ -39,7 +43,9 @@ async def test_a_private_message_arrives_with_everything_about_the_person(
     assert (person.language_code, person.is_premium) == ("pt-br", True)
 
 
-async def test_messages_and_their_pts_rise(telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients) -> None:
+async def test_messages_and_their_pts_rise(
+    telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients
+) -> None:
     here = await clients.start(bot)
     for number in range(5):
         await telegram.press_start(ana, bot, str(number))
@@ -126,7 +132,9 @@ async def test_two_clients_of_one_bot_both_hear_a_message(
     assert [(await here.next()).text for here in (one, other)] == ["/start abc", "/start abc"]
 
 
-async def test_bots_hear_their_own_messages_only(telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients) -> None:
+async def test_bots_hear_their_own_messages_only(
+    telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients
+) -> None:
     other_bot = telegram.add_bot("2:TOKEN", "other_bot")
     here, there = await clients.start(bot), await clients.start(other_bot)
     await telegram.press_start(ana, bot, "to the one")
@@ -164,7 +172,9 @@ async def test_a_bot_cannot_write_to_whom_it_does_not_know(
     assert telegram.sent == []
 
 
-async def test_typing_is_nodded_at(telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients) -> None:
+async def test_typing_is_nodded_at(
+    telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients
+) -> None:
     here = await clients.start(bot)
     await telegram.press_start(ana, bot, "/start")
     await here.next()
@@ -197,14 +207,18 @@ async def test_a_client_started_again_uses_its_key(
     assert (update.pts, [call.name for call in telegram.calls].count("auth.ImportBotAuthorization")) == (3, 1)
 
 
-async def test_a_new_login_goes_on_with_the_account(telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients) -> None:
+async def test_a_new_login_goes_on_with_the_account(
+    telegram: LoopbackTelegram, bot: BotSide, ana: Person, clients: Clients
+) -> None:
     await telegram.press_start(ana, bot, "before")
     here = await clients.start(bot, in_memory=True)
     state = await here.app.invoke(raw.functions.updates.GetState())
     assert state.pts == bot.pts == 2
 
 
-async def test_logging_out_ends_what_a_client_may_do(telegram: LoopbackTelegram, bot: BotSide, clients: Clients) -> None:
+async def test_logging_out_ends_what_a_client_may_do(
+    telegram: LoopbackTelegram, bot: BotSide, clients: Clients
+) -> None:
     here = await clients.start(bot)
     await here.app.invoke(raw.functions.auth.LogOut())
     with pytest.raises(errors.AuthKeyUnregistered):
@@ -220,7 +234,12 @@ async def test_a_server_started_again_in_its_folder_has_the_same_key(tmp_path: P
 
 async def test_noise_is_no_reason_to_stop(telegram: LoopbackTelegram, bot: BotSide, clients: Clients) -> None:
     """Another protocol, an unknown key and an unknown constructor end one connection at most."""
-    for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\xef\x0a" + bytes(40), b"\xef\x06" + b"\x01" * 24, b"\xef\x05" + bytes(20)):
+    for noise in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\xef\x0a" + bytes(40),
+        b"\xef\x06" + b"\x01" * 24,
+        b"\xef\x05" + bytes(20),
+    ):
         _, writer = await asyncio.open_connection(telegram.host, telegram.port)
         writer.write(noise)
         writer.write_eof()

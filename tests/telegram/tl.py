@@ -22,7 +22,7 @@ NEUTRAL = {"int": 0, "str": "", "bool": False, "bytes": b"", "float": 0.0}
 def _parameters(kind: type) -> dict[str, inspect.Parameter]:
     return {
         name: parameter
-        for name, parameter in inspect.signature(kind.__init__).parameters.items()  # type: ignore[misc]
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
         if name != "self"
     }
 
@@ -123,7 +123,9 @@ def chat(group: Group, now: int) -> Any:
     )
 
 
-def message(*, number: int, peer: Any, sender: Any, text: str, now: int, out: bool = False, media: Any = None) -> Any:
+def message(
+    *, number: int, peer: Any, sender: Any, text: str, now: int, out: bool = False, media: Any = None
+) -> Any:
     """A message of a private chat or a group. A leading command is marked as one."""
     length = len(text.split(maxsplit=1)[0]) if text.startswith("/") else 0
     command = [raw.types.MessageEntityBotCommand(offset=0, length=length)] if length else None
@@ -145,7 +147,13 @@ def media(request_media: Any, number: int, now: int) -> Any:
     if isinstance(request_media, raw.types.InputMediaPhotoExternal):
         size = raw.types.PhotoSize(type="m", w=320, h=320, size=1024)
         photo = make(
-            raw.types.Photo, id=number, access_hash=number, file_reference=b"photo", date=now, sizes=[size], dc_id=2
+            raw.types.Photo,
+            id=number,
+            access_hash=number,
+            file_reference=b"photo",
+            date=now,
+            sizes=[size],
+            dc_id=2,
         )
         return make(raw.types.MessageMediaPhoto, photo=photo)
     if isinstance(request_media, raw.types.InputMediaDocumentExternal):
@@ -174,7 +182,9 @@ def state(bot: BotSide, now: int, *, pts: int | None = None) -> Any:
 
 def updates(bot: BotSide, found: list[Any], now: int) -> Any:
     """Updates with everybody and every group that they speak of."""
-    return raw.types.Updates(updates=found, users=users_in(bot, found), chats=chats_in(bot, found, now), date=now, seq=0)
+    return raw.types.Updates(
+        updates=found, users=users_in(bot, found), chats=chats_in(bot, found, now), date=now, seq=0
+    )
 
 
 def users_in(bot: BotSide, found: list[Any]) -> list[Any]:

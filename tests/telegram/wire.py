@@ -64,9 +64,7 @@ def unpack(packet: bytes, key: AuthKey) -> Packet:
     stream = BytesIO(data)
     salt, session_id = Long.read(stream), stream.read(8)
     msg_id, body = _message(stream)
-    return Packet(
-        salt=salt, session_id=session_id, msg_id=msg_id, messages=tuple(_flat(msg_id, body))
-    )
+    return Packet(salt=salt, session_id=session_id, msg_id=msg_id, messages=tuple(_flat(msg_id, body)))
 
 
 def _message(stream: BytesIO) -> tuple[int, bytes]:
@@ -118,7 +116,7 @@ class Speaker:
         return cls._last_id + (1 if reply else 3)
 
 
-class Written(TLObject):  # type: ignore[misc, type-arg]
+class Written(TLObject):
     """Bytes that are written already."""
 
     __slots__ = ["written"]
