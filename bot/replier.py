@@ -1,7 +1,7 @@
 """Answers on their way to people: late rather than never, and never twice."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
@@ -25,7 +25,7 @@ _log = get_logger("trilha.bot")
 class Notes(Protocol):
     """Where it is kept that a start was answered."""
 
-    async def note_replies(self, replies: Sequence[Reply]) -> Sequence[UUID]: ...
+    async def note_replies(self, replies: Sequence[Reply]) -> Collection[UUID]: ...
 
 
 class Replier:
