@@ -56,6 +56,18 @@ class Office:
         await office.give_token(BOT, office.bot)
         return office
 
+    @classmethod
+    def beside(cls, other: Office, home: Path) -> Office:
+        """Another machine's home with the same database, keys and bot."""
+        given = other.site.settings
+        site = Site(home, sql_url=given.sql)
+        kept = {"home_dir": home / "var", "bot_bind": Bind(host=HOST, port=free_port())}
+        kept |= {"sql_url": given.sql, "secret_file": given.secrets, "telegram_api_hash_file": given.api_hash}
+        site.settings = given.model_copy(update=kept)
+        made = cls.__new__(cls)
+        made.site, made.telegram, made.bot = site, other.telegram, other.bot
+        return made
+
     async def give_token(self, username: str, side: BotSide) -> None:
         """Seal a bot's token into SQL, as `trilha bot-account token` does."""
         tokens = BotTokens(Keyring(self.site.settings.secrets, self.site.clock))
