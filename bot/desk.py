@@ -13,7 +13,7 @@ from domain.attribution import Owner
 from domain.clock import Clock
 from domain.errors import StoreError, StoreUnavailable
 
-STARTS_AT_ONCE = 256
+STARTS_AT_ONCE = 64
 DISCARD_SECONDS = 0.25
 
 

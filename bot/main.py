@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from backends.breaker import Breaker, Policy
 from backends.build import Stores, open_stores
 from backends.catalog_cache import REFRESH_SECONDS, CatalogCache
 from backends.folders import FolderLock
+from backends.guarded import GuardedLedger
 from backends.sql.bot_accounts import SqlBotAccounts
 from backends.sql.keys import SqlKeys
 from backends.sql.people import SqlPeople
@@ -25,7 +27,7 @@ from bot.roster import Roster
 from bot.state_file import StateFile
 from domain.clock import Clock
 from domain.errors import ConfigError
-from domain.ids import random_uuid
+from domain.ids import jitter, random_uuid
 from domain.links import Bot
 from privacy.bot_tokens import BotTokens, read_api_hash, read_bot_tokens
 from privacy.keyring import Keyring
@@ -72,12 +74,19 @@ class Worker:
             known=self._catalog,
             sessions=settings.bot_sessions,
         )
+        self._ledger = GuardedLedger(
+            self._stores.ledger,
+            self._stores.ledger,
+            breaker=Breaker(Policy(), jitter),
+            clock=clock,
+            observer=self.metrics,
+        )
         self._reception = Reception(
             associate=Associate(
                 minter=Minter(keyring, clock, node=settings.node, attribution_days=settings.attribution_days),
                 bots=self._catalog,
                 unsettled=self._stores.chain,
-                ledger=self._stores.ledger,
+                ledger=self._ledger,
                 spool=self._stores.disk,
                 clock=clock,
                 observer=self.metrics,
@@ -96,6 +105,7 @@ class Worker:
             for call, seconds in (
                 (self._catalog.refresh, REFRESH_SECONDS),
                 (self._stores.chain.probe, PROBE_SECONDS),
+                (self._ledger.probe, PROBE_SECONDS),
                 (self._sharing.refresh, KEYS_SECONDS),
             )
         ]
@@ -119,7 +129,7 @@ class Worker:
                 account.bot.username: {"connected": account.connected, "health": account.health}
                 for account, _ in self._running.values()
             },
-            "tiers": self._stores.chain.states(),
+            "tiers": self._stores.chain.states() | {"sql": self._ledger.state},
         }
 
     def render(self) -> bytes:

@@ -11,7 +11,7 @@ from backends.sql.links import SqlCatalog
 from backends.sql.schema import bot_users, starts
 from domain.errors import ConfigError
 from tests.bot.office import Office, until
-from tests.daemon_fixture import SLUG
+from tests.daemon_fixture import BOT, SLUG
 from tests.telegram.account import Person
 from tests.telegram.server import LoopbackTelegram
 
@@ -172,16 +172,21 @@ async def test_a_bot_that_no_link_reaches_any_more_is_seen_by_every_daemon(
 ) -> None:
     monkeypatch.setattr("bot.account.ME_EVERY", 1)
     async with office.site.running(), office.worker() as worker:
-        await until(lambda: worker.status()["bots"][office.bot.username]["health"] == "ok")
+        await until(lambda: worker.status()["bots"][BOT]["health"] == "ok")
         if fault == "rename":
             telegram.rename(office.bot, "another_name_bot")
         else:
             getattr(telegram, fault)(office.bot)
-        await until(lambda: worker.status()["bots"][office.bot.username]["health"] == health)
-        async with office.site.engine() as engine:
-            link = await SqlCatalog(engine, office.site.clock).link(SLUG)
-    assert link.bot is not None
-    assert (link.bot.health, link.bot.fit) == (health, False)
+        await until_health(office, health)
+    assert f'trilha_bots{{health="{health}"}} 1.0' in worker.render().decode()
+
+
+async def until_health(office: Office, health: str) -> None:
+    """Every daemon reads it from the catalog."""
+    async with office.site.engine() as engine, asyncio.timeout(30):
+        while (link := await SqlCatalog(engine, office.site.clock).link(SLUG)).bot.health != health:
+            await asyncio.sleep(0.05)
+    assert not link.bot.fit
 
 
 async def test_somebody_who_blocks_the_bot_is_noted_and_a_new_start_takes_it_back(
@@ -209,6 +214,8 @@ async def test_somebody_who_blocked_the_bot_meanwhile_is_attributed_all_the_same
 ) -> None:
     async with office.site.running() as door:
         token = await door.click()
+        async with office.worker():
+            pass
         await press(office, [ana], f"/start {token}")
         await telegram.block(ana, office.bot)
         async with office.worker() as worker:
