@@ -19,7 +19,7 @@ from bot.associate import Associate
 from bot.desk import Desk
 from bot.intake import Handle
 from bot.line import Line, Unreachable
-from bot.mtproto.client import MtprotoLine, quiet
+from bot.mtproto.client import MtprotoLine
 from bot.mtproto.server import client_options
 from bot.reception import Reception
 from bot.replier import NoteBook, Replier
@@ -229,9 +229,3 @@ def _worker_name(settings: Settings) -> str:
         return file.read_text().strip()
     except OSError as error:
         raise ConfigError(f"{file} cannot be used: {error.strerror}") from None
-
-
-def make_worker(settings: Settings, clock: Clock) -> Worker:
-    """A worker that is about to run. ConfigError: it cannot be."""
-    quiet()
-    return Worker(settings, clock)

@@ -38,12 +38,12 @@ def bot() -> None:
 
 async def _bot_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
     try:
-        from bot.main import make_worker
+        from bot.main import Worker
     except ModuleNotFoundError as error:
         if error.name != "pyrogram":
             raise
         raise ConfigError("the Telegram client is not installed: pip install 'trilha[bot]'") from None
-    worker = make_worker(given, clock)
+    worker = Worker(given, clock)
     listener = asyncio.create_task(
         serve_status(given.bot_bind, "TRILHA_BOT_BIND", stop, status=worker.status, metrics=worker.render)
     )

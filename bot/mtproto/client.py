@@ -6,7 +6,6 @@ sent meanwhile (docs/adr/0019). So its updates go straight to us, and nothing of
 """
 
 import asyncio
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from pyrogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.incoming import Outgoing, Person
 from bot.line import Difference, Dismissed, Me, OnUpdates, Refused, Unreachable
+from bot.mtproto import fast_aes
 from bot.mtproto.server import accepts
 from bot.mtproto.translate import SESSION_GONE, difference_of, error_of, state_of, updates_of
 from domain.accounts import UpdateState
@@ -66,6 +66,7 @@ class MtprotoLine:
         self._options = options
         self._client: Any = None
         self._on_updates: OnUpdates = lambda _updates: None
+        fast_aes.install()
 
     async def open(self, on_updates: OnUpdates) -> Me:
         """Log in, by the session file or by the token; who the bot is. A session that Telegram has ended is begun anew."""
@@ -201,11 +202,6 @@ def _our_errors() -> Iterator[None]:
         raise error_of(error) from None
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"Telegram cannot be reached: {type(error).__name__}") from None
-
-
-def quiet() -> None:
-    """Pyrogram's own log holds messages, and says in other words what is logged here."""
-    logging.getLogger("pyrogram").setLevel(logging.CRITICAL)
 
 
 def _username(user: Any) -> str:

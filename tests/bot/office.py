@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from backends.sql.bot_accounts import SqlBotAccounts
-from bot.main import Worker, make_worker
+from bot.main import Worker
 from privacy.bot_tokens import BotTokens
 from privacy.keyring import Keyring
 from runtime.settings import Bind, child_environment
@@ -80,7 +80,7 @@ class Office:
     async def worker(self) -> AsyncIterator[Worker]:
         """A worker in this process, listening; stopped in order afterwards."""
         stop = asyncio.Event()
-        worker = make_worker(self.site.settings, self.site.clock)
+        worker = Worker(self.site.settings, self.site.clock)
         running = asyncio.create_task(worker.run(stop))
         try:
             await until(lambda: worker.status()["ready"] or running.done())
@@ -99,20 +99,22 @@ class Office:
 
     async def process(self) -> WorkerProcess:
         """`trilha bot` as a process of its own, listening."""
-        started = WorkerProcess(
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "cli.main",
-                "bot",
-                env=self.environment(),
-                stdin=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-            ),
-            f"http://{self.site.settings.bot_bind}",
-        )
+        process = await self.command("bot", stderr=asyncio.subprocess.PIPE)
+        started = WorkerProcess(process, f"http://{self.site.settings.bot_bind}")
         await started.until_ready()
         return started
+
+    async def command(self, name: str, **options: Any) -> asyncio.subprocess.Process:
+        """A long-running `trilha` command of this home."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cli.main",
+            name,
+            env=self.environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            **options,
+        )
 
 
 class WorkerProcess:
