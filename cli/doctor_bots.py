@@ -108,4 +108,4 @@ def _renewal(found: BotFacts) -> str:
 def _in_order(facts: list[BotFacts]) -> str:
     tokens = sum(found.ours for found in facts)
     webhooks = sum(found.bot.webhook_key is not None for found in facts)
-    return f"{len(facts)} bots, {tokens} with a token here, {webhooks} with a webhook"
+    return f"{len(facts)} registered, {tokens} with a token here, {webhooks} with a webhook"
