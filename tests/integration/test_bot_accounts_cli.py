@@ -129,9 +129,10 @@ def test_a_token_goes_in_by_standard_input_and_is_seen_nowhere_and_opened_by_a_w
         assert reading.stdin is not None
         reading.stdin.write(TOKEN.encode())
         reading.stdin.flush()
-        # It reads to the end of its input, which has not come: the process is there, and has the token or will have.
-        process = Path("/proc") / str(reading.pid)
-        seen = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        # It stays until its input ends. The kernel shows its arguments a moment after it has begun.
+        process, seen = Path("/proc") / str(reading.pid), b""
+        while b"bot-account" not in seen and reading.poll() is None:
+            seen = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         out, _ = reading.communicate(timeout=SECONDS)
     assert reading.returncode == 0, out
     assert b"bot-account" in seen
