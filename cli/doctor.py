@@ -3,9 +3,8 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +18,8 @@ from backends.sql.engine import make_engine
 from backends.sql.migrate import current, newest
 from backends.sql.schema import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
+from cli.doctor_bots import bots
+from cli.finding import Finding
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
@@ -31,18 +32,8 @@ from privacy.keyring import Keyring, current_period
 from privacy.shared_keys import merged
 from runtime.settings import Settings
 
-Verdict = Literal["ok", "warning", "failed"]
 SECONDS = 5.0
 _STYLE = {"ok": "green", "warning": "yellow", "failed": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was checked."""
-
-    check: str
-    verdict: Verdict
-    detail: str
 
 
 Check = Callable[[Settings], Awaitable[Finding]]
@@ -243,6 +234,7 @@ _CHECKS: tuple[Check, ...] = (
     _spool,
     _retention,
     _links,
+    bots,
     _geoip,
     _access_log,
 )

@@ -1,15 +1,14 @@
-"""trilha link, trilha bot-account: where ads lead."""
+"""trilha link: where ads lead."""
 
 from typing import Annotated, Any
 
 import typer
 
 from cli.common import Json, catalog_of, run, settings, show, show_table
-from domain.links import Catalog, Link, valid_username
+from domain.links import Catalog, Link
 from runtime.settings import Settings
 
 links = typer.Typer(help="Links: what an ad's URL points to.", no_args_is_help=True)
-bots = typer.Typer(help="The Telegram bots that links lead to.", no_args_is_help=True)
 
 # Meta fills these in when it shows the ad; names and ids, because names change and ids say nothing.
 URL_PARAMETERS = (
@@ -98,40 +97,6 @@ def pause_link(
 ) -> None:
     """Stop a link: visitors get its fallback URL, or a page that says it is no longer active."""
     _edit(slug, as_json=as_json, paused=not resume)
-
-
-@bots.command("add")
-def add_bot(
-    username: Annotated[str, typer.Argument(help="The bot's username, with or without @.")],
-    as_json: Json = False,
-) -> None:
-    """Register a bot."""
-    valid_username(username)
-    given = settings()
-
-    async def add() -> dict[str, Any]:
-        async with catalog_of(given) as catalog:
-            bot = await catalog.add_bot(username)
-            return {"id": bot.id, "username": bot.username}
-
-    made = run(add())
-    show(made, as_json=as_json, text=f"bot @{made['username']} is registered")
-
-
-@bots.command("list")
-def list_bots(as_json: Json = False) -> None:
-    """All registered bots."""
-    found = run(_load(settings()))
-    counts = {bot.id: sum(link.bot == bot for link in found.links) for bot in found.bots}
-    if as_json:
-        rows = [{"id": bot.id, "username": bot.username, "links": counts[bot.id]} for bot in found.bots]
-        show(rows, as_json=True, text="")
-        return
-    show_table(
-        ["bot", "links"],
-        [["@" + bot.username, str(counts[bot.id])] for bot in found.bots],
-        empty="no bots yet. Register one: trilha bot-account add USERNAME",
-    )
 
 
 def ad_url(link: Link, given: Settings) -> str:

@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from cli import clicks, doctor, geoip, keys, links, load, privacy, processes, rescore, subject, up
+from cli import (
+    bot_accounts,
+    clicks,
+    doctor,
+    geoip,
+    keys,
+    links,
+    load,
+    privacy,
+    processes,
+    rescore,
+    subject,
+    up,
+)
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
@@ -27,7 +40,7 @@ app.command()(clicks.accounting)
 app.command()(rescore.rescore)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")
-app.add_typer(links.bots, name="bot-account")
+app.add_typer(bot_accounts.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
