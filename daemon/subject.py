@@ -43,6 +43,7 @@ LABELS = {
     "reply": "o que houve com a resposta do bot",
     "replied_at": "data e hora da resposta",
     "profile": "perfil calculado",
+    "click": "clique, por seu identificador",
     "clicked_at": "data e hora do clique",
     "started_at": "data e hora do início da conversa",
     "link": "link do anúncio",

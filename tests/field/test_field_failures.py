@@ -16,12 +16,12 @@ from backends.build import open_all_spools
 from backends.codec import decode_click
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.schema import clicks, metadata, outbox, starts
+from backends.sql.schema import bot_users, clicks, metadata, outbox, starts
 from bot.associate import StartRequest
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
-from domain.clock import SystemClock, iso
+from domain.clock import ManualClock, SystemClock, iso
 from domain.errors import ConfigError
 from domain.ids import ClickIds, uuid7_ms
 from privacy.keyring import Keyring
@@ -86,6 +86,38 @@ async def test_f05_a_click_outlives_its_short_life_in_redis_and_any_number_of_re
         answer = await door.start(token)
     assert seen == [{"utm_source": "FB"}] * 3
     assert (answer["owner"], answer["click"]["utm"]) == (True, {"utm_source": "FB"})
+
+
+@pytest.mark.parametrize("days", [1, 27])
+async def test_f05_a_start_days_after_its_click_is_attributed_and_becomes_the_last_touch(
+    tmp_path: Path, valkey: ValkeyServer, valkey_url: str, days: int
+) -> None:
+    """People press START when they find the chat again; the copy in Redis is long gone by then."""
+    site = Site(tmp_path, redis_url=valkey_url, clock=(clock := ManualClock(now_ms=SystemClock().now_ms())))
+    await site.prepare()
+    async with site.running() as door:
+        token = await door.click("utm_source=FB")
+        clicked_at = clock.now_ms()
+        await site.settle()
+        valkey.flush()
+        clock.advance(days * 86_400)
+        answer = await door.start(token)
+    assert (answer["owner"], answer["click"]["utm"]) == (True, {"utm_source": "FB"})
+    [known] = await site.rows(bot_users)
+    assert (known.last_click_id, known.last_click_at) == (site.read(token).id, clicked_at + days * 86_400_000)
+
+
+async def test_f06_a_returning_persons_new_click_is_their_last_touch_and_the_first_stays(
+    door: Door, site: Site
+) -> None:
+    """Not only new people are associated; coming back without an ad takes nothing away."""
+    first, second = await door.click(), await door.click()
+    for update_id, token in enumerate((first, second, None)):
+        await door.start(token, update_id=update_id)
+    [known] = await site.rows(bot_users)
+    assert (known.first_click_id, known.last_click_id) == (site.read(first).id, site.read(second).id)
+    assert [start.kind for start in await site.rows(starts)].count("attributed") == 2
+    assert known.last_started_at == max(start.started_at for start in await site.rows(starts))
 
 
 async def test_f06_somebody_known_who_clicks_again_owns_the_new_click_too(door: Door, site: Site) -> None:

@@ -22,6 +22,7 @@ from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
+from backends.sql.people import SqlPeople
 from backends.sql.retention import SqlRetention
 from backends.sql.schema import metadata
 from daemon.retention import DAY_MS, Retention
@@ -31,6 +32,7 @@ from domain.books import BookEntry
 from domain.click import Ad, Click, Visit
 from domain.clock import ManualClock
 from domain.enrichment import Agent, Enrichment, Geo, Score, Scores, Traffic
+from domain.people import Reply
 from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
 from privacy.retention import TABLE
@@ -132,6 +134,9 @@ class House:
         await settler.once()  # and removes the spool, whose writer is gone
         await settler.close()
         await self.ledger.settle([self.click], [], [], (), {self.click.id: ADDED})
+        start, people = start_of(self.click), SqlPeople(self.engine)
+        await people.note_replies([Reply(start_id=start.id, outcome="sent", at_ms=NOW + 2000)])
+        await people.note_block(start.owner, blocked=True, at_ms=NOW + 3000)
 
     async def at(self, age: timedelta) -> None:
         """That long after the visit, and a pass."""

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from domain.attribution import Owner, Start
 from tests.daemon_fixture import BOT, Site
-from tests.making import full_click, start_of
+from tests.making import NOW, full_click, start_of
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,8 @@ async def test_nobodys_erasure_says_so_and_is_audited_without_the_id(site: Site)
     assert (done.returncode, "no store had anything" in done.stdout) == (0, True), done.stderr
     audit = trilha(site, "privacy", "audit", "--json")
     [line] = json.loads(audit.stdout)
-    assert (line["action"], line["detail"]) == ("erase", {"clicks": 0, "starts": 0, "conversions": 0})
+    nothing = {"clicks": 0, "starts": 0, "conversions": 0, "bot_users": 0}
+    assert (line["action"], line["detail"]) == ("erase", nothing)
     assert str(ANA) not in done.stdout + done.stderr + audit.stdout
 
 
@@ -85,6 +87,41 @@ async def test_an_export_is_a_new_private_file_and_a_profile_has_its_exit_code(
     found = trilha(site, "profile", "--telegram-id", str(ANA), "--bot", BOT, "--json")
     assert (found.returncode, json.loads(found.stdout)["clicks"]) == (0, 1), found.stderr
     assert trilha(site, "profile", "--telegram-id", "12345").returncode == 1
+
+
+async def test_an_export_and_a_profile_show_how_each_bot_knows_a_person_and_an_erasure_counts_it(
+    site: Site,
+) -> None:
+    """Touches name clicks by their ids: what is known of a click stands in the export once."""
+    await with_a_click(site)
+    whole = json.loads(trilha(site, "privacy", "export", "--telegram-id", str(ANA)).stdout)
+    [known], [click], [start] = whole["bot_users"], whole["clicks"], whole["starts"]
+    assert (known["bot"], known["blocked"], known["last_started_at"]) == (BOT, False, start["started_at"])
+    touch = {"click": click["id"], "clicked_at": click["clicked_at"], "started_at": start["started_at"]}
+    assert known["first_touch"] == known["last_touch"] == touch
+    assert (start["reply"], start["replied_at"]) == (None, None)
+    names = {*known, *touch, *start}
+    assert names <= {*whole["labels"], "id"}, "every name is explained"
+    found = trilha(site, "profile", "--telegram-id", str(ANA), "--json")
+    assert json.loads(found.stdout)["bot_users"] == [known]
+    assert click["id"] in trilha(site, "profile", "--telegram-id", str(ANA)).stdout
+    done = json.loads(trilha(site, "privacy", "erase", "--telegram-id", str(ANA), "--json").stdout)
+    assert done["erased"]["bot_users"] == 1
+    lines = json.loads(trilha(site, "privacy", "audit", "--json").stdout)
+    assert [line["detail"].get("bot_users") for line in lines] == [1, 1, 1, 1]
+
+
+async def test_somebody_who_only_came_directly_is_in_the_profile_without_a_click(site: Site) -> None:
+    from backends.sql.ledger import SqlLedger
+    from privacy.keyring import Keyring
+
+    direct = Start.direct(Owner(bot_id=1, telegram_id=ANA), at_ms=NOW, update_id=1)
+    async with site.engine() as engine:
+        ledger = SqlLedger(engine, Keyring(site.settings.secrets, site.clock).person_key)
+        await ledger.record_start(direct, None)
+    found = trilha(site, "profile", "--telegram-id", str(ANA))
+    assert (found.returncode, BOT in found.stdout) == (1, True), found.stderr
+    assert "no click of this person is known" in found.stdout
 
 
 async def test_doctor_and_incident_show_counts_and_forms_and_no_original(site: Site) -> None:

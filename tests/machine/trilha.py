@@ -25,7 +25,7 @@ from backends.sql.engine import make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger, ledger_row
 from backends.sql.migrate import migrate
-from backends.sql.schema import accounting, clicks, erasures, outbox, starts, unerased
+from backends.sql.schema import accounting, bot_users, clicks, erasures, outbox, starts, unerased
 from bot.associate import Associate, StartRequest
 from daemon.erasure import Discarder, Erasure
 from daemon.settle import Settler
@@ -45,6 +45,7 @@ from privacy.token import Minter
 from tests.faults.sqlite_vfs import Watch, watch
 from tests.machine.design import Mode, Ticket, World, holds
 from tests.making import NOW, full_click, make_tier, spool_beside
+from tests.recount import as_kept, recount
 
 BOT = Bot(id=1, username="machine_bot")
 WINDOW_DAYS = 28
@@ -128,7 +129,7 @@ class Shared:
 
     async def empty(self) -> None:
         async with self.engine.begin() as connection:
-            for table in (clicks, starts, outbox, accounting, erasures, unerased):
+            for table in (clicks, starts, bot_users, outbox, accounting, erasures, unerased):
                 await connection.execute(delete(table))
 
     def close(self) -> None:
@@ -306,6 +307,7 @@ class Trilha:
             if row is not None and row.click is not None:
                 holds(row.click == click, "I6 NoInvention", "the stored payload is another")
         await self._check_outbox(rows)
+        await self._check_people()
         books = await self._books()
         holds(books.balanced, "I8 Conservation", books.faults)
         holds(books.in_spools == 0, "I9 EventuallySettled", books)
@@ -455,6 +457,16 @@ class Trilha:
         holds(len(found) == len(set(found)), "I3 OneEffect", found)
         holds(complete <= set(found), "I4 EffectComplete", "a complete click has no conversion")
         holds(set(found) <= complete | erased, "I4 EffectComplete", "a conversion without both facts")
+
+    async def _check_people(self) -> None:
+        async with self._shared.engine.connect() as connection:
+            begun = (await connection.execute(select(starts))).mappings().all()
+            kept = (await connection.execute(select(bot_users))).mappings().all()
+        holds(
+            as_kept(kept) == recount(begun),
+            "I12 SettleIdempotent",
+            "people's rows are not what their starts say",
+        )
 
     async def _books(self) -> Books:
         times = [click.at_ms for click in self._built.values()] or [NOW]

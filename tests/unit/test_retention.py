@@ -86,13 +86,14 @@ async def test_a_pass_does_all_that_is_due_in_steps_with_rests_and_the_next_has_
     direct = Start.direct(Owner(bot_id=1, telegram_id=9), at_ms=NOW - 397 * DAY_MS, update_id=1)
     await bench.ledger.record_start(direct, None)
     done = await bench.retention.pass_()
-    assert done == Done(keys=3, originals=5, clicks=2, starts=3, events=2)
-    assert len(bench.rests) == 3 + 1 + 1
+    assert done == Done(keys=3, originals=5, clicks=2, starts=3, bot_users=1, events=2)
+    assert len(bench.rests) == 3 + 1 + 1 + 1
     assert not (await bench.retention.pass_()).anything
     assert await bench.retention.due() == Due(
         originals=Waiting(rows=0, oldest_ms=None),
         clicks=Waiting(rows=0, oldest_ms=None),
         starts=Waiting(rows=0, oldest_ms=None),
+        bot_users=Waiting(rows=0, oldest_ms=None),
         files=Waiting(rows=0, oldest_ms=None),
     )
 
