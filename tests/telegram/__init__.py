@@ -9,6 +9,7 @@
 It speaks the layer of the client library that it is imported with, so both ends must run on the same one.
 """
 
+import tests.telegram.library  # noqa: F401 - first: it imports the client library as it wants to be imported
 from tests.telegram.account import BotSide, Person
 from tests.telegram.sent import Button, Sent
 from tests.telegram.server import LoopbackTelegram

@@ -13,10 +13,16 @@ from tests.telegram.chats import Clients
 from tests.telegram.server import LoopbackTelegram
 
 
+@pytest.fixture(scope="session")
+def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One RSA key for all servers: making it is what takes a server its time."""
+    return tmp_path_factory.mktemp("telegram")
+
+
 @pytest_asyncio.fixture
-async def telegram(tmp_path: Path) -> AsyncIterator[LoopbackTelegram]:
+async def telegram(key_folder: Path) -> AsyncIterator[LoopbackTelegram]:
     """A server of this test alone."""
-    async with LoopbackTelegram(tmp_path / "telegram") as server:
+    async with LoopbackTelegram(key_folder) as server:
         yield server
 
 

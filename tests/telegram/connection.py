@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyrogram import raw
 
 from tests.telegram import framing, tl, wire
+from tests.telegram.account import BotSide
 from tests.telegram.handshake import Handshake
 from tests.telegram.methods import AnswerLost
 from tests.telegram.wire import AuthKey, Incoming, Speaker
@@ -41,7 +42,7 @@ class Connection:
         self._socket = accepted
         self._framing: framing.Framing = framing.Abridged()
         self._transport: asyncio.WriteTransport | None = None
-        self._handshake = Handshake(telegram.key, telegram.keep_key, telegram.now)
+        self._handshake = Handshake(telegram.key, telegram.keep_key)
         self._session: Session | None = None
 
     async def run(self) -> None:
@@ -66,15 +67,17 @@ class Connection:
         else:
             self._transport.abort()
 
-    def serves(self, bot: Any) -> bool:
+    def serves(self, bot: BotSide) -> bool:
         """Whether a client of this bot wants updates here."""
         session = self._session
-        return session is not None and session.wants_updates and session.key.bot is bot
+        wanted = session is not None and session.wants_updates and session.key.bot is bot
+        return wanted and not bot.banned
 
     def push(self, updates: Any) -> None:
         """Tell the client something that it did not ask for."""
         if self._session:
-            self._say(self._session, updates, reply=False, content=True)
+            speaker, salt = self._session.speaker, self._telegram.salt
+            self._write(lambda: speaker.pack(updates, salt=salt, reply=False, content=True))
 
     def _received(self, packet: bytes) -> None:
         if self._telegram.frozen:
@@ -94,7 +97,7 @@ class Connection:
             bad = raw.types.BadServerSalt(
                 bad_msg_id=packet.msg_id, bad_msg_seqno=0, error_code=48, new_server_salt=self._telegram.salt
             )
-            self._say(session, bad, reply=True, content=False)
+            self._say(session, bad, content=False)
             return
         for message in packet.messages:
             self._answer(session, message)
@@ -111,25 +114,23 @@ class Connection:
             return
         if isinstance(body, (raw.functions.Ping, raw.functions.PingDelayDisconnect)):
             pong = raw.types.Pong(msg_id=message.msg_id, ping_id=body.ping_id)
-            self._say(session, pong, reply=True, content=False)
+            self._say(session, pong, content=False)
             return
         try:
             result = self._result(session, body)
         except AnswerLost:
             return
         answer = raw.types.RpcResult(req_msg_id=message.msg_id, result=wire.packed(result))
-        self._say(session, answer, reply=True, content=True)
+        self._say(session, answer, content=True)
 
     def _result(self, session: Session, body: Any | None) -> Any:
         if body is None:
             return tl.error(400, "METHOD_INVALID")
         return self._telegram.methods.answer(session, body)
 
-    def _say(self, session: Session, body: Any, *, reply: bool, content: bool) -> None:
+    def _say(self, session: Session, body: Any, *, content: bool) -> None:
         # Packed when it leaves, so that message ids rise in the order in which they are read.
-        self._later(
-            lambda: session.speaker.pack(body, salt=self._telegram.salt, reply=reply, content=content)
-        )
+        self._later(lambda: session.speaker.pack(body, salt=self._telegram.salt, reply=True, content=content))
 
     def _later(self, packed: Any) -> None:
         if self._telegram.answer_delay:

@@ -38,7 +38,10 @@ class Faults:
         self.floods[bot] = Flood(seconds, times)
 
     def drop(self) -> None:
-        """Every connection is closed. New ones are welcome."""
+        """Every connection is closed. New ones are welcome.
+
+        What is published before a client is back is only in the log: the server does not remember whom it told what.
+        """
         self._disconnect()
 
     def freeze(self) -> None:
@@ -74,7 +77,7 @@ class Faults:
         self.short = wanted
 
     def lose_answers(self, times: int) -> None:
-        """The next `times` messages of bots are accepted, and nobody tells the bot."""
+        """The next `times` messages of bots are accepted, and no bot is told."""
         self.answers_to_lose = times
 
     def ban(self, bot: BotSide) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from tests.telegram.sent import sent
 if TYPE_CHECKING:
     from tests.telegram.connection import Session
     from tests.telegram.server import LoopbackTelegram
+
+log = logging.getLogger(__name__)
 
 functions, types = raw.functions, raw.types
 
@@ -71,6 +74,11 @@ class Methods:
     def _unwrapped(self, session: Session, request: Any) -> Any:
         while isinstance(request, WRAPPERS):
             if isinstance(request, functions.InvokeWithLayer) and request.layer != layer:
+                log.warning(
+                    "a client of layer %d at a server of layer %d: run both on one library",
+                    request.layer,
+                    layer,
+                )
                 raise Refusal(400, "CONNECTION_LAYER_INVALID")
             if isinstance(request, functions.InitConnection):
                 session.wants_updates = True

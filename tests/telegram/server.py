@@ -18,13 +18,13 @@ from tests.telegram.account import BotSide, Group, Person
 from tests.telegram.connection import Connection
 from tests.telegram.faults import Faults
 from tests.telegram.keys import ServerKey, server_key
+from tests.telegram.listener import Listener
 from tests.telegram.methods import Methods
 from tests.telegram.sent import Sent
 from tests.telegram.wire import AuthKey
 
 HOST = "127.0.0.1"
 FIRST_BOT_ID = 7_000_000_001
-BACKLOG = 128
 
 types = raw.types
 
@@ -48,7 +48,6 @@ class LoopbackTelegram(Faults):
     ) -> None:
         super().__init__(self._disconnect_all, self._log_out_all)
         self.host = HOST
-        self.port = port
         self.slice_size = slice_size
         self.longest_difference = longest_difference
         self.sent: list[Sent] = []
@@ -61,7 +60,7 @@ class LoopbackTelegram(Faults):
         self._keys: dict[bytes, AuthKey] = {}
         self._messages: dict[int, tuple[BotSide, Any]] = {}
         self._message_ids = itertools.count(1)
-        self._listener: socket.socket | None = None
+        self._listener = Listener(HOST, port, self._welcome)
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._change = asyncio.Event()
 
@@ -215,28 +214,22 @@ class LoopbackTelegram(Faults):
         name = kind.QUALNAME.removeprefix("functions.")
         self.calls.append(Call(bot=bot, name=name, at=time.monotonic()))
 
-    # ------------------------------------------------------------ sockets
+    # ------------------------------------------------------------ connections
+
+    @property
+    def port(self) -> int:
+        """The same for as long as the server lives."""
+        return self._listener.port
 
     def accept(self) -> None:
         """Listen, on the same port as ever."""
-        if self._listener is None:
-            self._listener = listener = socket.create_server((self.host, self.port), backlog=BACKLOG)
-            listener.setblocking(False)
-            self.port = listener.getsockname()[1]
-            asyncio.get_running_loop().add_reader(listener, self._welcome, listener)
+        self._listener.open()
 
     def refuse(self) -> None:
         """Stop listening: new connections are refused, those that are open stay."""
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
+        self._listener.close()
 
-    def _welcome(self, listener: socket.socket) -> None:
-        try:
-            accepted, _ = listener.accept()
-        except OSError:
-            return  # the client is gone already
+    def _welcome(self, accepted: socket.socket) -> None:
         connection = Connection(self, accepted)
         task = asyncio.get_running_loop().create_task(connection.run())
         self._connections[task] = connection
