@@ -11,6 +11,7 @@ import uvicorn
 from backends.build import Stores, open_stores
 from backends.sql.keys import SqlKeys
 from bot.associate import Associate
+from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys
 from daemon.capture import Capture
@@ -19,6 +20,7 @@ from daemon.client_ip import ClientIp
 from daemon.edge import CappedProtocol, RedirectProtocol, listen
 from daemon.inspect import Inspect
 from daemon.redirect import Redirect
+from daemon.telegram_webhook import TelegramWebhook, UnkeptBlocks
 from domain.books import MINUTE_MS, ReceiptBook
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -78,16 +80,17 @@ class Daemon:
             node=settings.node,
             telegram_host=settings.telegram_host,
         )
+        associate = Associate(
+            minter=minter,
+            bots=self.catalog,
+            unsettled=self.stores.chain,
+            ledger=self.stores.ledger,
+            spool=self.stores.disk,
+            clock=clock,
+            observer=self._metrics,
+        )
         self.api = Api(
-            associate=Associate(
-                minter=minter,
-                bots=self.catalog,
-                unsettled=self.stores.chain,
-                ledger=self.stores.ledger,
-                spool=self.stores.disk,
-                clock=clock,
-                observer=self._metrics,
-            ),
+            associate=associate,
             inspect=Inspect(
                 minter=minter,
                 locator=self.stores.chain,
@@ -105,6 +108,11 @@ class Daemon:
                 ring_waiting=lambda: len(self.stores.ring),
             ),
             metrics=self._metrics.render,
+            webhook=TelegramWebhook(
+                bots=self.catalog,
+                reception=Reception(associate=associate, links=self.catalog),
+                blocks=UnkeptBlocks(),
+            ),
         )
 
     async def load(self) -> None:
