@@ -22,11 +22,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
 
+T = TypeVar("T")
 COMMAND = "/start"
 TIMEOUT_SECONDS = 10.0
 # While SQL is away an answer takes about two and a half seconds.
@@ -225,7 +226,7 @@ def _error_of(answer: httpx2.Response) -> ClientError:
     return InvalidToken(code) if code == "invalid_token" else Refused(code)
 
 
-def _read(reader: Callable[[Any], Any], found: Any) -> Any:
+def _read(reader: Callable[[Any], T], found: Any) -> T:
     """What was answered; a 200 that is not Trilha's is refused, not a crash."""
     try:
         return reader(found)

@@ -10,9 +10,11 @@ import httpx2
 import pytest
 
 from bot.associate import Associate, StartRequest, UnknownBot
+from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys, make_api_key
 from daemon.inspect import Inspect
+from daemon.telegram_webhook import TelegramWebhook, UnkeptBlocks
 from domain.attribution import Start
 from domain.click import Ad, Click
 from domain.clock import ManualClock
@@ -130,6 +132,11 @@ class Room:
                 ring_waiting=lambda: 0,
             ),
             metrics=lambda: b"",
+            webhook=TelegramWebhook(
+                bots=Names(),
+                reception=Reception(associate=self.associate, links=Names()),
+                blocks=UnkeptBlocks(),
+            ),
         )
 
     def token(self) -> str:
