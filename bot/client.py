@@ -18,17 +18,19 @@ ClientError
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
-from urllib.parse import quote
 
 import httpx2
 
 T = TypeVar("T")
 COMMAND = "/start"
+# All that Telegram lets through in a deep link; what else there is was typed.
+_PAYLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TIMEOUT_SECONDS = 10.0
 # While SQL is away an answer takes about two and a half seconds.
 ATTEMPT_SECONDS = 4.0
@@ -149,8 +151,8 @@ class TrilhaClient:
 
         `message_id` is Telegram's, of the message that held the start: a start sent again with it is the same start.
         """
-        body = {"bot": bot, "telegram_id": telegram_id, "token": token, "update_id": message_id}
-        # ASCII: a text that is no Unicode cannot make this fail.
+        redeemed = _checked(token) if token else None
+        body = {"bot": bot, "telegram_id": telegram_id, "token": redeemed, "update_id": message_id}
         found = await self._asked("POST", "/v1/starts", json.dumps(body).encode())
         return _read(_start_of, found)
 
@@ -177,7 +179,7 @@ class TrilhaClient:
         Its mapping also has what the stores say of it: link, ad, known_from, durability, visible, settled, owner.
         """
         try:
-            found = await self._asked("GET", "/v1/clicks/" + quote(token, safe="", errors="replace"))
+            found = await self._asked("GET", "/v1/clicks/" + _checked(token))
         except Refused as error:
             if error.code == "not_found":
                 return None
@@ -212,6 +214,12 @@ def _start_words(text: object, bot: str | None) -> list[str] | None:
     command, at, addressed = words[0].partition("@") if words else ("", "", "")
     elsewhere = bot is not None and at and addressed.lower() != bot.removeprefix("@").lower()
     return words if command == COMMAND and not elsewhere else None
+
+
+def _checked(token: str) -> str:
+    if not _PAYLOAD.fullmatch(token):
+        raise InvalidToken("invalid_token")
+    return token
 
 
 def _error_of(answer: httpx2.Response) -> ClientError:

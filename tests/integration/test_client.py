@@ -162,19 +162,24 @@ class Relay:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(HOST, self._to)
+        forth = asyncio.create_task(self._forth(reader, back))
         try:
-            while data := await reader.read(65536):
-                self.requests += 1
-                back.write(data)
-                answer = await there.read(65536)
+            while answer := await there.read(65536):
                 if self._lost:
                     self._lost -= 1
                     return
                 writer.write(answer)
                 await writer.drain()
         finally:
+            forth.cancel()
             back.close()
             writer.close()
+
+    async def _forth(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            self.requests += data.count(b"POST /v1/starts ")
+            back.write(data)
+        back.close()
 
 
 async def test_an_answer_that_is_lost_is_asked_for_again_and_stays_one_start(door: Door, site: Site) -> None:
@@ -258,11 +263,11 @@ async def test_what_answers_200_and_is_not_trilha_is_refused_and_no_crash(body: 
         writer.close()
 
     port = free_port()
-    async with await asyncio.start_server(other, HOST, port):
-        async with TrilhaClient(f"http://{HOST}:{port}", "trk_x") as client:
-            with pytest.raises(Refused, match="unknown_answer"):
-                await client.start(bot=BOT, telegram_id=42, message_id=7)
-            assert await client.try_start(bot=BOT, telegram_id=42, message_id=7) is None
+    server = await asyncio.start_server(other, HOST, port)
+    async with server, TrilhaClient(f"http://{HOST}:{port}", "trk_x") as client:
+        with pytest.raises(Refused, match="unknown_answer"):
+            await client.start(bot=BOT, telegram_id=42, message_id=7)
+        assert await client.try_start(bot=BOT, telegram_id=42, message_id=7) is None
 
 
 async def test_no_error_names_a_token_a_key_or_a_person(door: Door, site: Site) -> None:
