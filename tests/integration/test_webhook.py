@@ -274,3 +274,26 @@ async def test_a_field_that_is_not_utf_8_is_no_fault_of_ours_in_a_start_either(d
     for body in (b'{"bot":"\xff","telegram_id":7}', b'{"bot":"\xed\xa0\x80","telegram_id":7}'):
         answer = await door.api.post("/v1/starts", content=body)
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid_body")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/telegram/../v1/starts",
+        "/telegram/%2e%2e/v1/starts",
+        f"/telegram/{BOT}/../../v1/starts",
+        f"/telegram/{BOT}%2f..%2f..%2fmetrics",
+        f"/telegram/{BOT}/",
+        "/telegram/",
+        "/telegram//metrics",
+        "//metrics",
+    ],
+)
+async def test_what_a_proxy_forwards_by_its_beginning_leads_to_nothing_else_of_the_listener(
+    door: Door, target: str
+) -> None:
+    for method in ("GET", "POST"):
+        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\n{HEADER}: {SECRET}\r\nContent-Length: 2\r\nConnection: close"
+        answer = await exchange(door.site.settings.private_bind.port, f"{head}\r\n\r\n{{}}".encode())
+        assert answer.status in {404, 405, 307}, answer.raw
+        assert b"trilha_" not in answer.body
