@@ -247,6 +247,8 @@ async def test_a_server_that_never_answers_is_left_within_the_timeout_of_the_who
         async with asyncio.timeout(5):
             with pytest.raises(Unavailable):
                 await client.start(bot=BOT, telegram_id=42, message_id=7)
+    # A second attempt would have come after it.
+    assert len(taken) == 1
     for writer in taken:
         writer.close()
     server.close()
