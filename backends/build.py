@@ -13,6 +13,7 @@ from backends.breaker import Breaker, Policy
 from backends.chain import FallbackChain, Tiers
 from backends.disk import DiskStore
 from backends.folders import FolderLock, private_folder
+from backends.guarded import GuardedLedger
 from backends.redis import RedisStore
 from backends.ring import Ring
 from backends.spool import Spool, open_if_there, spools_under
@@ -48,6 +49,7 @@ class Stores:
     redis: RedisStore | None
     disk: DiskStore
     ledger: SqlLedger
+    guarded: GuardedLedger
     catalog: SqlCatalog
     ring: Ring
     chain: FallbackChain
@@ -58,6 +60,10 @@ class Stores:
             with suppress(StoreUnavailable, TimeoutError):
                 async with asyncio.timeout(REQUEST_PATIENCE):
                     await self.redis.probe()
+
+    async def probe(self) -> None:
+        """Let each store that was given a rest try whether it works again. Called in the background, again and again."""
+        await asyncio.gather(self.chain.probe(), self.guarded.probe())
 
     async def close(self) -> None:
         """Spool what the ring holds, finish what was submitted, close everything."""
@@ -122,6 +128,9 @@ def open_stores(
         redis=redis,
         disk=disk,
         ledger=ledger,
+        guarded=GuardedLedger(
+            ledger, ledger, breaker=Breaker(Policy(), jitter), clock=clock, observer=observer
+        ),
         catalog=catalog,
         ring=ring,
         chain=chain,

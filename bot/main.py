@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from backends.breaker import Breaker, Policy
 from backends.build import Stores, open_stores
 from backends.catalog_cache import REFRESH_SECONDS, CatalogCache
 from backends.folders import FolderLock
-from backends.guarded import GuardedLedger
 from backends.sql.bot_accounts import SqlBotAccounts
 from backends.sql.keys import SqlKeys
 from backends.sql.people import SqlPeople
@@ -27,7 +25,7 @@ from bot.roster import Roster
 from bot.state_file import StateFile
 from domain.clock import Clock
 from domain.errors import ConfigError
-from domain.ids import jitter, random_uuid
+from domain.ids import random_uuid
 from domain.links import Bot
 from privacy.bot_tokens import BotTokens, read_api_hash, read_bot_tokens
 from privacy.keyring import Keyring
@@ -74,19 +72,12 @@ class Worker:
             known=self._catalog,
             sessions=settings.bot_sessions,
         )
-        self._ledger = GuardedLedger(
-            self._stores.ledger,
-            self._stores.ledger,
-            breaker=Breaker(Policy(), jitter),
-            clock=clock,
-            observer=self.metrics,
-        )
         self._reception = Reception(
             associate=Associate(
                 minter=Minter(keyring, clock, node=settings.node, attribution_days=settings.attribution_days),
                 bots=self._catalog,
                 unsettled=self._stores.chain,
-                ledger=self._ledger,
+                ledger=self._stores.guarded,
                 spool=self._stores.disk,
                 clock=clock,
                 observer=self.metrics,
@@ -104,8 +95,7 @@ class Worker:
             asyncio.create_task(repeat(call, seconds, stop))
             for call, seconds in (
                 (self._catalog.refresh, REFRESH_SECONDS),
-                (self._stores.chain.probe, PROBE_SECONDS),
-                (self._ledger.probe, PROBE_SECONDS),
+                (self._stores.probe, PROBE_SECONDS),
                 (self._sharing.refresh, KEYS_SECONDS),
             )
         ]
@@ -129,7 +119,7 @@ class Worker:
                 account.bot.username: {"connected": account.connected, "health": account.health}
                 for account, _ in self._running.values()
             },
-            "tiers": self._stores.chain.states() | {"sql": self._ledger.state},
+            "tiers": self._stores.chain.states() | {"sql": self._stores.guarded.state},
         }
 
     def render(self) -> bytes:

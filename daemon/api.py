@@ -1,4 +1,7 @@
-"""The private listener: health, metrics, and /v1 for bots that are not ours. Every /v1 call needs a bearer key."""
+"""The private listener: health, metrics, and /v1 for bots that are not ours. Every /v1 call needs a bearer key.
+
+Telegram's webhook is here too, behind secrets of its own; a proxy forwards nothing but that from outside.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,30 +14,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot.associate import Associate, StartAnswer, StartRequest, UnknownBot
+from daemon.answers import capped_body, error
 from daemon.api_keys import ApiKeys
 from daemon.inspect import BotName, Inspect, click_json, view_json
+from daemon.openapi import describe
+from daemon.shapes import StartBody
+from daemon.telegram_webhook import TelegramWebhook
 from domain.clock import iso
 from domain.errors import InvalidToken, StoreUnavailable
 from privacy.redact import redact_text
 
 MAX_BODY = 16 * 1024
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class StartBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`POST /v1/starts`. `token` null or absent: a direct start."""
-
-    bot: str
-    telegram_id: int
-    token: str | None = None
-    update_id: int | None = None
-
-    def __post_init__(self) -> None:
-        """Telegram's ids are positive and fit 52 bits."""
-        if not 0 < self.telegram_id < 2**52 or (
-            self.update_id is not None and not 0 <= self.update_id < 2**63
-        ):
-            raise ValueError("telegram_id or update_id is out of range")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +50,7 @@ class Api:
         keys: ApiKeys,
         health: Health,
         metrics: Callable[[], bytes],
+        webhook: TelegramWebhook,
     ) -> None:
         self._associate = associate
         self._inspect = inspect
@@ -66,6 +58,7 @@ class Api:
         self._keys = keys
         self._health = health
         self._metrics = metrics
+        self._webhook = webhook
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -74,8 +67,10 @@ class Api:
                 Route("/healthz", self.healthz),
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
+                Route("/telegram/{bot}", self._webhook.update, methods=["POST"]),
                 Route("/v1/starts", self._guarded(self.starts), methods=["POST"]),
                 Route("/v1/clicks/{token}", self._guarded(self.click), methods=["GET"]),
+                Route("/v1/openapi.json", self._guarded(self.openapi), methods=["GET"]),
             ],
             exception_handlers={404: _not_found, 405: _bad_method, Exception: _failed},
         )
@@ -111,11 +106,11 @@ class Api:
         try:
             answer = await self._associate.start(asked)
         except InvalidToken:
-            return _error(422, "invalid_token", "the token is not ours, or too old")
-        except UnknownBot as error:
-            return _error(422, "unknown_bot", redact_text(str(error)))
+            return error(422, "invalid_token", "the token is not ours, or too old")
+        except UnknownBot as found:
+            return error(422, "unknown_bot", redact_text(str(found)))
         except StoreUnavailable:
-            return _error(503, "unavailable", "the start could not be kept; send it again", retry=True)
+            return error(503, "unavailable", "the start could not be kept; send it again", retry=True)
         return JSONResponse(start_json(answer))
 
     async def click(self, request: Request) -> Response:
@@ -123,17 +118,21 @@ class Api:
         try:
             view = await self._inspect.click(request.path_params["token"])
         except InvalidToken:
-            return _error(422, "invalid_token", "the token is not ours, or too old")
+            return error(422, "invalid_token", "the token is not ours, or too old")
         if view.click is None and not (view.row and view.row.owner):
             if view.certain:
-                return _error(404, "not_found", "no store has this click")
-            return _error(503, "unavailable", "a store that may have this click cannot be asked", retry=True)
+                return error(404, "not_found", "no store has this click")
+            return error(503, "unavailable", "a store that may have this click cannot be asked", retry=True)
         return JSONResponse(view_json(view, self._bot_name))
+
+    async def openapi(self, _request: Request) -> Response:
+        """The description of this listener, for programs."""
+        return JSONResponse(describe())
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
             if not self._keys.allows(request.headers.get("authorization", "")):
-                return _error(401, "unauthorized", "send the header: Authorization: Bearer KEY")
+                return error(401, "unauthorized", "send the header: Authorization: Bearer KEY")
             return await handler(request)
 
         return guarded
@@ -151,15 +150,13 @@ def start_json(answer: StartAnswer) -> dict[str, Any]:
 
 
 async def _body(request: Request) -> StartBody | Response:
-    raw = b""
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            return _error(413, "too_large", "the body may have 16 KiB")
+    raw = await capped_body(request, MAX_BODY)
+    if raw is None:
+        return error(413, "too_large", "the body may have 16 KiB")
     try:
         return msgspec.json.decode(raw, type=StartBody)
-    except msgspec.MsgspecError as error:
-        return _error(422, "invalid_body", redact_text(_without_names(str(error))))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as found:
+        return error(422, "invalid_body", redact_text(_without_names(str(found))))
 
 
 def _without_names(text: str) -> str:
@@ -168,18 +165,13 @@ def _without_names(text: str) -> str:
     return f"{told}{unknown.rstrip()}" if unknown else text
 
 
-def _error(status: int, code: str, detail: str, *, retry: bool = False) -> Response:
-    headers = {"retry-after": "1"} if retry else None
-    return JSONResponse({"error": code, "detail": detail}, status_code=status, headers=headers)
-
-
 async def _not_found(_request: Request, _cause: Exception) -> Response:
-    return _error(404, "not_found", "no such path")
+    return error(404, "not_found", "no such path")
 
 
 async def _bad_method(_request: Request, _cause: Exception) -> Response:
-    return _error(405, "bad_method", "this path takes another method")
+    return error(405, "bad_method", "this path takes another method")
 
 
 async def _failed(_request: Request, _cause: Exception) -> Response:
-    return _error(500, "failed", "this failed; the log says why")
+    return error(500, "failed", "this failed; the log says why")

@@ -10,7 +10,9 @@ import uvicorn
 from backends.build import Stores, open_stores
 from backends.catalog_cache import REFRESH_SECONDS, CatalogCache
 from backends.sql.keys import SqlKeys
+from backends.sql.people import SqlPeople
 from bot.associate import Associate
+from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys
 from daemon.capture import Capture
@@ -19,6 +21,7 @@ from daemon.edge import CappedProtocol, RedirectProtocol, listen
 from daemon.inspect import Inspect
 from daemon.redirect import Redirect
 from daemon.server import make_server
+from daemon.telegram_webhook import TelegramWebhook
 from domain.books import MINUTE_MS, ReceiptBook
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -77,16 +80,17 @@ class Daemon:
             node=settings.node,
             telegram_host=settings.telegram_host,
         )
+        associate = Associate(
+            minter=minter,
+            bots=self.catalog,
+            unsettled=self.stores.chain,
+            ledger=self.stores.guarded,
+            spool=self.stores.disk,
+            clock=clock,
+            observer=self._metrics,
+        )
         self.api = Api(
-            associate=Associate(
-                minter=minter,
-                bots=self.catalog,
-                unsettled=self.stores.chain,
-                ledger=self.stores.ledger,
-                spool=self.stores.disk,
-                clock=clock,
-                observer=self._metrics,
-            ),
+            associate=associate,
             inspect=Inspect(
                 minter=minter,
                 locator=self.stores.chain,
@@ -104,6 +108,11 @@ class Daemon:
                 ring_waiting=lambda: len(self.stores.ring),
             ),
             metrics=self._metrics.render,
+            webhook=TelegramWebhook(
+                bots=self.catalog,
+                reception=Reception(associate=associate, links=self.catalog),
+                blocks=SqlPeople(self.stores.engine),
+            ),
         )
 
     async def load(self) -> None:
@@ -119,7 +128,7 @@ class Daemon:
         """What goes on beside the requests, so that none of them pays for it."""
         work = (
             (self.catalog.refresh, REFRESH_SECONDS),
-            (self.stores.chain.probe, PROBE_SECONDS),
+            (self.stores.probe, PROBE_SECONDS),
             (self.stores.chain.rescue, RESCUE_SECONDS),
             (self._write_books, BOOKS_SECONDS),
             (self._refresh_keys, KEYS_SECONDS),

@@ -14,6 +14,8 @@ from starlette.routing import Route
 
 from cli.main import app
 from daemon.api import Api
+from daemon.openapi import describe
+from daemon.telegram_webhook import TelegramWebhook
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -68,15 +70,23 @@ def test_every_command_and_option_is_in_the_reference_and_no_other() -> None:
     assert not missing
 
 
-def test_every_path_of_the_private_listener_is_in_the_reference_and_no_other() -> None:
+def test_every_path_of_the_private_listener_is_in_both_references_and_no_other() -> None:
     nobody: Any = None
+    webhook = TelegramWebhook(bots=nobody, reception=nobody, blocks=nobody)
     api = Api(
-        associate=nobody, inspect=nobody, bot_name=nobody, keys=nobody, health=nobody, metrics=lambda: b""
+        associate=nobody,
+        inspect=nobody,
+        bot_name=nobody,
+        keys=nobody,
+        health=nobody,
+        metrics=lambda: b"",
+        webhook=webhook,
     )
     paths = {route.path for route in api.app().routes if isinstance(route, Route)}
     text = (DOCS / "reference" / "http.md").read_text()
     private = text.partition("## Private listener")[2]
     assert set(re.findall(r"^### `(?:GET|POST) (\S+)`", private, re.MULTILINE)) == paths
+    assert describe()["paths"].keys() == paths
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

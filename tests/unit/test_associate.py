@@ -10,10 +10,12 @@ import httpx2
 import pytest
 
 from bot.associate import Associate, StartRequest, UnknownBot
+from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys, make_api_key
 from daemon.inspect import Inspect
-from domain.attribution import Start
+from daemon.telegram_webhook import TelegramWebhook
+from domain.attribution import Owner, Start
 from domain.click import Ad, Click
 from domain.clock import ManualClock
 from domain.errors import InvalidToken, StoreUnavailable
@@ -68,6 +70,9 @@ class Stores:
             spooled=False,
         )
         return self.rows.setdefault(start.click.id, new)
+
+    async def note_block(self, owner: Owner, *, blocked: bool, at_ms: int) -> None:
+        self.asked.append("note_block")
 
     async def settle(self, clicks, starts, books) -> None:
         self.asked.append("settle")
@@ -130,6 +135,11 @@ class Room:
                 ring_waiting=lambda: 0,
             ),
             metrics=lambda: b"",
+            webhook=TelegramWebhook(
+                bots=Names(),
+                reception=Reception(associate=self.associate, links=Names()),
+                blocks=self.stores,
+            ),
         )
 
     def token(self) -> str:

@@ -1,0 +1,154 @@
+"""The objects of the private API as types: what may come is decoded with them, and all are described by them.
+
+Fields may be added to answers; those that stand here keep their names and meanings.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from domain.enrichment import Automation, Device, TrafficClass
+
+# Telegram's ids are positive; a person's has at most 52 significant bits.
+TelegramId = Annotated[int, msgspec.Meta(ge=1, le=2**52 - 1)]
+UpdateId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class StartBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token to redeem. `token` null, empty or absent: a direct start. `update_id` makes repeats one start."""
+
+    bot: str
+    telegram_id: TelegramId
+    token: str | None = None
+    update_id: UpdateId | None = None
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Codes are stable, details are not."""
+
+    error: str
+    detail: str
+
+
+class Geo(msgspec.Struct, frozen=True):
+    """Where an address is, as the database `source` says; null where it says nothing."""
+
+    country: str | None
+    region: str | None
+    city: str | None
+    asn: int | None
+    source: str | None
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """What a user agent says of itself."""
+
+    device: Device
+    os: str | None
+    os_version: str | None
+    browser: str | None
+    browser_version: str | None
+    app: str | None
+    automation: Automation | None
+    robot: str | None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One signal that counted."""
+
+    signal: str
+    weight: int
+    evidence: str
+
+
+class Score(msgspec.Struct, frozen=True):
+    """0 to 100 points, and why."""
+
+    points: int
+    reasons: list[Reason]
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """Two scores of ours, and two to compare with."""
+
+    bot: Score
+    fraud: Score
+    baseline_bot: int
+    baseline_fraud: int
+
+
+class Click(msgspec.Struct, frozen=True):
+    """A click as its owner may see it. What settling adds is null before."""
+
+    id: str
+    clicked_at: str
+    utm: dict[str, str]
+    params: dict[str, str]
+    has_fbclid: bool
+    referer_host: str
+    language: str
+    geo: Geo | None
+    agent: Agent | None
+    traffic: TrafficClass = msgspec.field(name="class")
+    evidence: list[str]
+    tentative: bool | None
+    scores: Scores | None
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What became of a start."""
+
+    owner: bool
+    click: Click | None
+    state: Literal["settled", "deferred"]
+    direct: bool
+
+
+class Ad(msgspec.Struct, frozen=True):
+    """The ad of a click."""
+
+    source: str
+    campaign: str
+    medium: str
+    content: str
+    term: str
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who owns a click."""
+
+    bot: str | None
+    telegram_id: int | None
+    started_at: str | None
+
+
+class ClickView(Click, frozen=True):
+    """A click, and what the stores say of it."""
+
+    link: str | None
+    known_from: Literal["click", "token"]
+    ad: Ad | None
+    durability: Literal["synced", "written", "token_only"]
+    visible: bool
+    settled: bool
+    owner: Owner | None
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """How the daemon and its stores are."""
+
+    ready: bool
+    catalog_checked_at: str | None
+    tiers: dict[str, Literal["closed", "open", "half_open"]]
+    ring_waiting: int
+
+
+class Method(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A method of the Bot API that Telegram carries out."""
+
+    method: Literal["sendMessage", "sendPhoto"]
+    chat_id: int
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    photo: str | msgspec.UnsetType = msgspec.UNSET
+    caption: str | msgspec.UnsetType = msgspec.UNSET
+    reply_markup: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
