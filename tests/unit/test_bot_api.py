@@ -47,7 +47,9 @@ def read(**update: Any) -> Incoming | Blocking | None:
 
 def test_a_private_text_is_read_with_its_person_and_its_message_id() -> None:
     person = Person(telegram_id=42, first_name="Ana", language="pt-br")
-    assert read(message=message()) == Incoming(bot=BOT, person=person, message_id=77, text="/start abc")
+    assert read(message=message()) == Incoming(
+        bot=BOT, person=person, message_id=77, text="/start abc", sent_ms=1_800_000_000_000
+    )
 
 
 def test_what_telegram_may_leave_out_is_empty() -> None:
