@@ -46,8 +46,7 @@ async def measure(args: argparse.Namespace) -> None:
         finally:
             await worker.stop()
             for child in children:
-                child.terminate()
-                await child.wait()
+                await child.stop()
     print(f"{len(waits)} starts at {args.rate}/s, {args.sql}")
     print(f"{'':24}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}")
     print(row("start to reply, ms", waits))

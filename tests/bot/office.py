@@ -97,24 +97,31 @@ class Office:
         names = [name for name in given.model_fields_set if name != "trusted_proxies"]
         return child_environment(**{name: str(getattr(given, name)) for name in names})
 
-    async def process(self) -> WorkerProcess:
-        """`trilha bot` as a process of its own, listening."""
-        process = await self.command("bot", stderr=asyncio.subprocess.PIPE)
-        started = WorkerProcess(process, f"http://{self.site.settings.bot_bind}")
-        await started.until_ready()
+    async def process(self, *, ready: bool = True) -> WorkerProcess:
+        """`trilha bot` as a process of its own, once it listens to Telegram unless that is not waited for."""
+        started = await self.command("bot")
+        if ready:
+            await started.until_ready()
         return started
 
-    async def command(self, name: str, **options: Any) -> asyncio.subprocess.Process:
+    async def until_serving(self) -> None:
+        """Once the daemon, a process of its own, answers."""
+        async with httpx2.AsyncClient(timeout=5) as client, asyncio.timeout(READY_SECONDS):
+            while not await _answers(client, f"http://{self.site.settings.private_bind}/healthz"):
+                await asyncio.sleep(0.05)
+
+    async def command(self, name: str) -> WorkerProcess:
         """A long-running `trilha` command of this home."""
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "cli.main",
             name,
             env=self.environment(),
             stdin=asyncio.subprocess.DEVNULL,
-            **options,
+            stderr=asyncio.subprocess.PIPE,
         )
+        return WorkerProcess(process, f"http://{self.site.settings.bot_bind}")
 
 
 class WorkerProcess:
@@ -128,18 +135,11 @@ class WorkerProcess:
 
     async def until_ready(self) -> None:
         """Once its line to Telegram is open."""
-        async with httpx2.AsyncClient(base_url=self._base, timeout=5) as client:
-            async with asyncio.timeout(READY_SECONDS):
-                while not await self._is_ready(client):
-                    await asyncio.sleep(0.05)
-
-    async def _is_ready(self, client: httpx2.AsyncClient) -> bool:
-        if self._process.returncode is not None:
-            raise AssertionError(f"the worker ended: {(await self._log).decode()}")
-        try:
-            return (await client.get("/readyz")).status_code == 200
-        except httpx2.HTTPError:
-            return False
+        async with httpx2.AsyncClient(timeout=5) as client, asyncio.timeout(READY_SECONDS):
+            while not await _answers(client, f"{self._base}/readyz"):
+                if self._process.returncode is not None:
+                    raise AssertionError(f"the worker ended: {(await self._log).decode()}")
+                await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
         """kill -9."""
@@ -152,6 +152,13 @@ class WorkerProcess:
             self._process.send_signal(signal.SIGTERM)
         await self._process.wait()
         return (await self._log).decode()
+
+
+async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx2.HTTPError:
+        return False
 
 
 async def until(holds: Any, seconds: float = READY_SECONDS) -> None:
