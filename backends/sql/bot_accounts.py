@@ -41,17 +41,20 @@ class SqlBotAccounts:
         await self._change(bot_id, {"webhook_key": digest})
 
     async def acquire(self, bot_id: int, worker: str, *, now_ms: int, until_ms: int) -> Lease | None:
-        open_to_us = or_(bots.c.worker.is_(None), bots.c.worker == worker, bots.c.worker_until <= now_ms)
+        over = or_(bots.c.worker_until.is_(None), bots.c.worker_until <= now_ms)
+        open_to_us = or_(bots.c.worker.is_(None), bots.c.worker == worker, over)
         take = _one(bot_id).where(open_to_us).values(worker=worker, worker_until=until_ms)
-        holder = select(bots.c.worker, bots.c.worker_until).where(bots.c.id == bot_id)
+        wanted = select(bots.c.worker, bots.c.worker_until, open_to_us.label("free")).where(
+            bots.c.id == bot_id
+        )
 
         # One statement decides: the second of two callers waits for the row, and then sees whose it has become.
         async def work(connection: AsyncConnection) -> Lease | None:
             while not (await connection.execute(take)).rowcount:
-                row = (await connection.execute(holder)).one_or_none()
+                row = (await connection.execute(wanted)).one_or_none()
                 if row is None:
                     raise _absent(bot_id)
-                if row.worker is not None and row.worker_until > now_ms:
+                if not row.free:
                     return Lease(worker=row.worker, until_ms=row.worker_until)
                 # Given back in between: once more.
             return None
