@@ -161,7 +161,7 @@ class LoopbackTelegram(Faults):
         self._push(bot, update)
 
     def _push(self, bot: BotSide, update: Any) -> None:
-        if not self.pushes_held and not self.frozen:
+        if not self.pushes_held:
             short = self.short and tl.is_private_message(update)
             form = tl.short_message(update) if short else tl.updates(bot, [update], self.now())
             for connection in self._serving(bot):
