@@ -22,11 +22,17 @@ _FALLBACK = "pt"
 
 def reply_to(person: Person, link: Link | None, ad: Ad | None) -> Outgoing:
     """The answer to a start by that link, None for a direct one. Fields that are not known are empty."""
-    greeting = _in_language(link.greetings, person.language) if link and link.greetings else None
-    greeting = greeting or _in_language(DEFAULTS, person.language) or DEFAULTS[0]
+    ours = _in_language(DEFAULTS, person.language)
+    greeting = _in_language(link.greetings, person.language) if link and link.greetings else ours
+    text = _filled(greeting, person, ad)
+    if not text and greeting.photo_url is None:
+        text = _filled(ours, person, ad)  # a template of nothing but fields that are not known
+    return Outgoing(text=text, buttons=greeting.buttons, photo_url=greeting.photo_url)
+
+
+def _filled(greeting: Greeting, person: Person, ad: Ad | None) -> str:
     text = string.Formatter().vformat(greeting.text, (), _fields(person, ad, greeting.language))
-    limit = MAX_CAPTION if greeting.photo_url else MAX_TEXT
-    return Outgoing(text=text[:limit], buttons=greeting.buttons, photo_url=greeting.photo_url)
+    return text.strip()[: MAX_CAPTION if greeting.photo_url else MAX_TEXT]
 
 
 def valid_template(text: str, *, with_photo: bool) -> str:
@@ -49,11 +55,11 @@ def valid_template(text: str, *, with_photo: bool) -> str:
     return text
 
 
-def _in_language(greetings: tuple[Greeting, ...], language: str) -> Greeting | None:
+def _in_language(greetings: tuple[Greeting, ...], language: str) -> Greeting:
     """The person's own language, its main part, ours, any."""
     by_language = {greeting.language: greeting for greeting in greetings}
     wanted = [*_tags(language), _FALLBACK if not language else "en", _FALLBACK]
-    return next((by_language[tag] for tag in wanted if tag in by_language), next(iter(greetings), None))
+    return next((by_language[tag] for tag in wanted if tag in by_language), greetings[0])
 
 
 def _tags(language: str) -> Iterator[str]:
