@@ -18,6 +18,7 @@ from domain.ids import ClickIds
 from domain.links import Bot, Catalog, Link, Member
 from domain.observations import Silent
 from domain.outcomes import Durability, Receipt
+from domain.pools import Dealer
 from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
 from privacy.seal import Sealer
@@ -79,6 +80,7 @@ class Room:
         self.redirect = Redirect(
             catalog=self.catalog,
             capture=Capture(ClientIp([])),
+            dealer=Dealer(),
             minter=self.minter,
             pseudonymiser=pseudonymiser or Pseudonymiser(ring, Sealer(ring)),
             store=self.store,
