@@ -1,33 +1,36 @@
 """trilha link, trilha bot-account: where ads lead."""
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
 
+from cli import greetings, pools
 from cli.common import Json, catalog_of, run, settings, show, show_table
-from domain.links import Catalog, Link, valid_username
+from cli.shown_link import Slug, link_json, show_link, state_of
+from domain.links import Catalog, Link, Strategy, valid_username
 from runtime.settings import Settings
 
 links = typer.Typer(help="Links: what an ad's URL points to.", no_args_is_help=True)
 bots = typer.Typer(help="The Telegram bots that links lead to.", no_args_is_help=True)
 
-# Meta fills these in when it shows the ad; names and ids, because names change and ids say nothing.
-URL_PARAMETERS = (
-    "utm_source={{site_source_name}}"
-    "&utm_medium={{adset.name}}|{{adset.id}}"
-    "&utm_campaign={{campaign.name}}|{{campaign.id}}"
-    "&utm_content={{ad.name}}|{{ad.id}}"
-    "&utm_term={{placement}}"
-    "&utm_id={{campaign.id}}"
-)
-Slug = Annotated[str, typer.Argument(help="The last part of the URL: /go/SLUG.")]
-BotName = Annotated[str | None, typer.Option("--bot", help="Username of a registered bot.")]
+BotName = Annotated[
+    str | None, typer.Option("--bot", help="Username of a registered bot: from now on that one and no other.")
+]
 Name = Annotated[str | None, typer.Option("--name", help="What you call it in reports.")]
 Fallback = Annotated[
     str | None,
     typer.Option("--fallback-url", help="Where visitors go while the link is paused; '' for none."),
 ]
 Pixel = Annotated[str | None, typer.Option("--pixel", help="Id of the Meta dataset (pixel); '' for none.")]
+Choice = Annotated[
+    Strategy | None,
+    typer.Option("--strategy", help="How a pool's bots share the visitors; weighted at first."),
+]
+Page = Annotated[
+    bool | None,
+    typer.Option("--bridge/--no-bridge", help="Answer with a page and a button instead of a redirect."),
+]
 
 
 @links.command("add")
@@ -37,6 +40,8 @@ def add_link(
     name: Annotated[str, typer.Option("--name", help="What you call it in reports.")] = "",
     fallback_url: Fallback = None,
     pixel: Pixel = None,
+    strategy: Choice = None,
+    bridge: Page = None,
     as_json: Json = False,
 ) -> None:
     """Make a link, and print the URL to paste into the ad."""
@@ -44,9 +49,17 @@ def add_link(
 
     async def add() -> Link:
         async with catalog_of(given) as catalog:
-            return await catalog.add_link(slug, bot=bot, name=name, fallback_url=fallback_url, pixel=pixel)
+            return await catalog.add_link(
+                slug,
+                bot=bot,
+                name=name,
+                fallback_url=fallback_url,
+                pixel=pixel,
+                strategy=strategy,
+                bridge=bridge,
+            )
 
-    _show_link(run(add()), given, as_json=as_json)
+    show_link(run(add()), given, as_json=as_json)
 
 
 @links.command("list")
@@ -57,7 +70,7 @@ def list_links(as_json: Json = False) -> None:
     if as_json:
         show([link_json(link, given) for link in found], as_json=True, text="")
         return
-    rows = [[link.slug, _bot(link), _state(link), link.pixel or "-", link.name] for link in found]
+    rows = [[link.slug, _bots(link), state_of(link), link.pixel or "-", link.name] for link in found]
     show_table(
         ["slug", "bot", "state", "pixel", "name"],
         rows,
@@ -66,7 +79,7 @@ def list_links(as_json: Json = False) -> None:
 
 
 @links.command("show")
-def show_link(slug: Slug, as_json: Json = False) -> None:
+def show_one(slug: Slug, as_json: Json = False) -> None:
     """One link, with the URL to paste into the ad."""
     given = settings()
 
@@ -74,7 +87,7 @@ def show_link(slug: Slug, as_json: Json = False) -> None:
         async with catalog_of(given) as catalog:
             return await catalog.link(slug)
 
-    _show_link(run(find()), given, as_json=as_json)
+    show_link(run(find()), given, as_json=as_json)
 
 
 @links.command("edit")
@@ -84,10 +97,21 @@ def edit_link(
     name: Name = None,
     fallback_url: Fallback = None,
     pixel: Pixel = None,
+    strategy: Choice = None,
+    bridge: Page = None,
     as_json: Json = False,
 ) -> None:
     """Change a link. Running daemons follow within seconds."""
-    _edit(slug, as_json=as_json, bot=bot, name=name, fallback_url=fallback_url, pixel=pixel)
+    _edit(
+        slug,
+        as_json=as_json,
+        bot=bot,
+        name=name,
+        fallback_url=fallback_url,
+        pixel=pixel,
+        strategy=strategy,
+        bridge=bridge,
+    )
 
 
 @links.command("pause")
@@ -98,6 +122,12 @@ def pause_link(
 ) -> None:
     """Stop a link: visitors get its fallback URL, or a page that says it is no longer active."""
     _edit(slug, as_json=as_json, paused=not resume)
+
+
+links.command()(pools.pool)
+links.command()(pools.pool_add)
+links.command()(pools.pool_remove)
+links.command()(greetings.greeting)
 
 
 @bots.command("add")
@@ -122,7 +152,7 @@ def add_bot(
 def list_bots(as_json: Json = False) -> None:
     """All registered bots."""
     found = run(_load(settings()))
-    counts = {bot.id: sum(link.bot == bot for link in found.links) for bot in found.bots}
+    counts = Counter(member.bot.id for link in found.links for member in link.pool)
     if as_json:
         rows = [{"id": bot.id, "username": bot.username, "links": counts[bot.id]} for bot in found.bots]
         show(rows, as_json=True, text="")
@@ -134,25 +164,6 @@ def list_bots(as_json: Json = False) -> None:
     )
 
 
-def ad_url(link: Link, given: Settings) -> str:
-    """What to paste into the ad."""
-    return f"{given.base_url}/go/{link.slug}?{URL_PARAMETERS}"
-
-
-def link_json(link: Link, given: Settings) -> dict[str, Any]:
-    """A link as scripts see it."""
-    return {
-        "slug": link.slug,
-        "name": link.name,
-        "bot": link.bot.username if link.bot else None,
-        "paused": link.paused,
-        "fallback_url": link.fallback_url,
-        "pixel": link.pixel,
-        "ad_url": ad_url(link, given),
-        "url_parameters": URL_PARAMETERS,
-    }
-
-
 def _edit(slug: str, *, as_json: bool, **changes: Any) -> None:
     given = settings()
 
@@ -160,16 +171,7 @@ def _edit(slug: str, *, as_json: bool, **changes: Any) -> None:
         async with catalog_of(given) as catalog:
             return await catalog.edit_link(slug, **changes)
 
-    _show_link(run(edit()), given, as_json=as_json)
-
-
-def _show_link(link: Link, given: Settings, *, as_json: bool) -> None:
-    text = (
-        f"{link.slug}: {link.name}\n  bot       {_bot(link)}\n  state     {_state(link)}\n"
-        f"  fallback  {link.fallback_url or '-'}\n  pixel     {link.pixel or '-'}\n\n"
-        f"Ad URL, ready to paste (Meta fills in the {{{{…}}}}):\n{ad_url(link, given)}"
-    )
-    show(link_json(link, given), as_json=as_json, text=text)
+    show_link(run(edit()), given, as_json=as_json)
 
 
 async def _load(given: Settings) -> Catalog:
@@ -177,9 +179,6 @@ async def _load(given: Settings) -> Catalog:
         return await catalog.load()
 
 
-def _bot(link: Link) -> str:
-    return "@" + link.bot.username if link.bot else "-"
-
-
-def _state(link: Link) -> str:
-    return "paused" if link.paused else "live" if link.live else "no bot"
+def _bots(link: Link) -> str:
+    more = f" +{len(link.pool) - 1}" if len(link.pool) > 1 else ""
+    return f"@{link.bot.username}{more}" if link.bot else "-"
