@@ -53,6 +53,13 @@ _BAD_METHOD = _plain("bad_method", 405, "Only GET and HEAD.\n", (b"allow", b"GET
 _BAD_REQUEST = _plain("bad_request", 400, "Exactly one Host header is needed.\n")
 
 
+def _elsewhere(link: Link) -> Answer:
+    """The answer of a link that leads to no bot now."""
+    if link.fallback_url:
+        return "fallback", 302, [(b"location", link.fallback_url.encode("ascii")), *_MOVED], b""
+    return _GONE
+
+
 class Redirect:
     """Answers `/go/SLUG` on the public listener, and 404 to everything else."""
 
@@ -103,16 +110,9 @@ class Redirect:
         if [name for name, _ in scope["headers"]].count(b"host") != 1:
             return _BAD_REQUEST
         link = self._catalog.link(path[len(PREFIX) :])
-        if link is not None:
-            return await self._follow(scope, link)
-        return _UNKNOWN_SLUG if self._catalog.loaded else _NOT_READY
-
-    async def _follow(self, scope: Scope, link: Link) -> Answer:
-        if link.live:
-            return await self._send_on(scope, link)
-        if link.fallback_url:
-            return "fallback", 302, [(b"location", link.fallback_url.encode("ascii")), *_MOVED], b""
-        return _GONE
+        if link is None:
+            return _UNKNOWN_SLUG if self._catalog.loaded else _NOT_READY
+        return await self._send_on(scope, link) if link.live else _elsewhere(link)
 
     async def _send_on(self, scope: Scope, link: Link) -> Answer:
         visit = self._capture.visit(scope, self._clock.now_ms())
