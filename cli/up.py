@@ -13,8 +13,8 @@ from backends.sql.bot_accounts import SqlBotAccounts
 from backends.sql.engine import make_engine
 from cli.children import Child, Children
 from cli.common import CLOCK, PATIENCE, catalog_of
-from cli.links import ad_url
 from cli.processes import migrate_with
+from cli.shown_link import ad_url
 from cli.valkey import find_valkey, socket_path, valkey_command
 from daemon.api_keys import make_api_key
 from daemon.edge import listen

@@ -27,6 +27,7 @@ from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import ClickIds
 from domain.outcomes import Durability
+from domain.pools import Dealer
 from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
 from privacy.seal import Sealer
@@ -70,6 +71,7 @@ class Daemon:
         self.redirect = Redirect(
             catalog=self.catalog,
             capture=Capture(ClientIp(settings.trusted_proxies)),
+            dealer=Dealer(),
             minter=minter,
             pseudonymiser=Pseudonymiser(self._keyring, Sealer(self._keyring)),
             store=self.stores.chain,

@@ -1,19 +1,23 @@
-"""The hot path: capture -> token -> seal -> put -> 302. An ASGI callable; no framework and no middleware on it.
+"""The hot path: capture -> bot -> token -> seal -> put -> 302. An ASGI callable; no framework and no middleware on it.
 
-Whatever the stores do, a live link gets its 302 (I10). The same answer for everyone: people, crawlers, reviewers.
+Whatever the stores do, a live link gets its 302, or its page (I10). The same answer for everyone: people, crawlers, reviewers.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from uuid import UUID
 
 from backends.catalog_cache import CatalogCache
+from daemon.bridge import Bridge
 from daemon.capture import Capture
 from domain.books import ReceiptBook
+from domain.click import Visit
 from domain.clock import Clock
 from domain.ids import ClickIds
 from domain.links import Link
 from domain.observations import Observer, RedirectOutcome
 from domain.outcomes import NOTHING_PROMISED
+from domain.pools import Dealer
 from domain.ports import ClickStore
 from privacy.pseudonymise import Pseudonymiser
 from privacy.token import Minter, ad_key
@@ -49,6 +53,13 @@ _BAD_METHOD = _plain("bad_method", 405, "Only GET and HEAD.\n", (b"allow", b"GET
 _BAD_REQUEST = _plain("bad_request", 400, "Exactly one Host header is needed.\n")
 
 
+def _elsewhere(link: Link) -> Answer:
+    """The answer of a link that leads to no bot now."""
+    if link.fallback_url:
+        return "fallback", 302, [(b"location", link.fallback_url.encode("ascii")), *_MOVED], b""
+    return _GONE
+
+
 class Redirect:
     """Answers `/go/SLUG` on the public listener, and 404 to everything else."""
 
@@ -57,6 +68,7 @@ class Redirect:
         *,
         catalog: CatalogCache,
         capture: Capture,
+        dealer: Dealer,
         minter: Minter,
         pseudonymiser: Pseudonymiser,
         store: ClickStore,
@@ -69,6 +81,7 @@ class Redirect:
     ) -> None:
         self._catalog = catalog
         self._capture = capture
+        self._dealer = dealer
         self._minter = minter
         self._pseudonymiser = pseudonymiser
         self._store = store
@@ -78,6 +91,7 @@ class Redirect:
         self._observer = observer
         self._node = node
         self._telegram = f"https://{telegram_host}/"
+        self._bridge = Bridge(telegram_host)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """One request, one answer."""
@@ -96,27 +110,29 @@ class Redirect:
         if [name for name, _ in scope["headers"]].count(b"host") != 1:
             return _BAD_REQUEST
         link = self._catalog.link(path[len(PREFIX) :])
-        if link is not None:
-            return await self._follow(scope, link)
-        return _UNKNOWN_SLUG if self._catalog.loaded else _NOT_READY
+        if link is None:
+            return _UNKNOWN_SLUG if self._catalog.loaded else _NOT_READY
+        return await self._send_on(scope, link) if link.live else _elsewhere(link)
 
-    async def _follow(self, scope: Scope, link: Link) -> Answer:
-        if link.bot is not None and link.live:
-            location = f"{self._telegram}{link.bot.username}?start={await self._track(scope, link)}"
-            return "redirected", 302, [(b"location", location.encode("ascii")), *_MOVED], b""
-        if link.fallback_url:
-            return "fallback", 302, [(b"location", link.fallback_url.encode("ascii")), *_MOVED], b""
-        return _GONE
-
-    async def _track(self, scope: Scope, link: Link) -> str:
-        """The token of this visit. It is minted before any store is asked, so it exists whatever fails then."""
+    async def _send_on(self, scope: Scope, link: Link) -> Answer:
         visit = self._capture.visit(scope, self._clock.now_ms())
         click_id = self._ids.new(visit.at_ms)
+        bot = self._dealer.bot(link, click_id)
+        token = await self._track(visit, click_id, link.id)
+        if link.bridge:
+            body, headers = self._bridge.page(bot.username, token)
+            return "bridged" if bot.fit else "bridged_unfit", 200, [*headers, *_COMMON], body
+        location = f"{self._telegram}{bot.username}?start={token}"
+        outcome: RedirectOutcome = "redirected" if bot.fit else "redirected_unfit"
+        return outcome, 302, [(b"location", location.encode("ascii")), *_MOVED], b""
+
+    async def _track(self, visit: Visit, click_id: UUID, link_id: int) -> str:
+        """The token of this visit. It is minted before any store is asked, so it exists whatever fails then."""
         key = ad_key(visit.ad)
-        token = self._minter.mint(click_id, link.id, key)
+        token = self._minter.mint(click_id, link_id, key)
         try:
             click = self._pseudonymiser.click(
-                visit, click_id=click_id, link_id=link.id, node=self._node, ad_key=key
+                visit, click_id=click_id, link_id=link_id, node=self._node, ad_key=key
             )
             receipt = await self._store.put(click)
         except Exception as error:  # noqa: BLE001  tracking may never block a redirect; the click is lost here, counted

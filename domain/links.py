@@ -10,8 +10,11 @@ from domain.errors import ConfigError
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,4})?")
+_JOINER = "\u200d"  # within many emoji
 MAX_LINK_ID = 0xFF_FFFF
 MAX_URL = 2000
+MAX_BUTTONS, MAX_BUTTON_TEXT = 8, 64
 T = TypeVar("T")
 
 
@@ -40,7 +43,7 @@ class Bot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A bot in a link's pool. Lower priorities come first; weight is its share among those of its priority."""
+    """A bot in a link's pool: its share, and its place in the order (1 comes first). The strategy says what counts."""
 
     bot: Bot
     weight: int = 1
@@ -138,19 +141,57 @@ def valid_username(text: str) -> str:
 
 def valid_fallback(text: str) -> str:
     """An absolute http(s) URL without credentials or control characters, or ConfigError."""
-    clean = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
-    if not (clean and len(text) <= MAX_URL and _is_web(text)):
-        msg = f"not a fallback URL: {text!r}. Give an absolute http:// or https:// URL"
-        raise ConfigError(msg)
+    if not _is_url(text, "http", "https"):
+        raise ConfigError(f"not a fallback URL: {text!r}. Give an absolute http:// or https:// URL")
     return text
 
 
-def _is_web(text: str) -> bool:
+def valid_language(text: str) -> str:
+    """A language's tag as Telegram writes it (pt, pt-br), or ConfigError."""
+    tag = text.lower().replace("_", "-")
+    if not _LANGUAGE.fullmatch(tag):
+        raise ConfigError(f"not a language: {text!r}. Give a tag such as pt, en or pt-br")
+    return tag
+
+
+def valid_button(text: str, url: str) -> Button:
+    """A button of 1-64 printable characters that opens an https:// or tg:// URL, or ConfigError."""
+    label = text.strip()
+    shown = label.replace(_JOINER, "")
+    if not (shown and shown.isprintable() and len(label) <= MAX_BUTTON_TEXT):
+        raise ConfigError(
+            f"not the text of a button: {text!r}. Give 1 to {MAX_BUTTON_TEXT} printable characters"
+        )
+    if not _is_url(url, "https", "tg"):
+        raise ConfigError(f"not a button's URL: {url!r}. Give an absolute https:// or tg:// URL")
+    return Button(text=label, url=url)
+
+
+def valid_buttons(buttons: Iterable[Button]) -> tuple[Button, ...]:
+    """At most eight valid buttons, or ConfigError."""
+    found = tuple(valid_button(button.text, button.url) for button in buttons)
+    if len(found) > MAX_BUTTONS:
+        raise ConfigError(f"no more than {MAX_BUTTONS} buttons stand below a greeting")
+    return found
+
+
+def valid_photo(url: str) -> str:
+    """An absolute https URL, or ConfigError."""
+    if not _is_url(url, "https"):
+        raise ConfigError(f"not a picture's URL: {url!r}. Give an absolute https:// URL")
+    return url
+
+
+def _is_url(text: str, *schemes: str) -> bool:
+    """An absolute URL of ASCII, with a host, without credentials, that everything reads alike."""
+    if not (text.isascii() and text.isprintable() and " " not in text and "\\" not in text):
+        return False
     try:
         parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    return len(text) <= MAX_URL and parts.scheme in schemes and bool(host) and "@" not in parts.netloc
 
 
 def valid_pixel(text: str) -> str:

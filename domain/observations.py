@@ -5,8 +5,18 @@ from typing import Literal, Protocol
 
 from domain.outcomes import Receipt
 
+# "_unfit": sent to a bot that nobody reaches, because its link has no other.
 RedirectOutcome = Literal[
-    "redirected", "fallback", "gone", "unknown_slug", "not_ready", "bad_method", "bad_request"
+    "redirected",
+    "redirected_unfit",
+    "bridged",
+    "bridged_unfit",
+    "fallback",
+    "gone",
+    "unknown_slug",
+    "not_ready",
+    "bad_method",
+    "bad_request",
 ]
 
 

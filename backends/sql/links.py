@@ -1,13 +1,17 @@
-"""The catalog in SQL: links, bots, pixels. Every change raises the version in the same transaction."""
+"""The catalog in SQL: links with their pools and greetings, bots, pixels. Every change raises the version in the same
+transaction.
+"""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backends.sql import pools
 from backends.sql.catalog_rows import bot_of, read_bots, read_links
 from backends.sql.engine import insert_if_absent, one_row, query, transaction
-from backends.sql.schema import ads, bots, catalog, link_bots, links, pixels
+from backends.sql.schema import ads, bots, catalog, links, pixels
 from domain.click import Ad
 from domain.clock import Clock
 from domain.errors import ConfigError
@@ -15,7 +19,9 @@ from domain.links import (
     MAX_LINK_ID,
     Bot,
     Catalog,
+    Greeting,
     Link,
+    Strategy,
     valid_fallback,
     valid_pixel,
     valid_slug,
@@ -74,6 +80,8 @@ class SqlCatalog:
         name: str = "",
         fallback_url: str | None = None,
         pixel: str | None = None,
+        strategy: Strategy | None = None,
+        bridge: bool | None = None,
     ) -> Link:
         """A new link to a registered bot. ConfigError when the slug is taken or the bot unknown."""
         valid_slug(slug)
@@ -86,9 +94,10 @@ class SqlCatalog:
             if number >= MAX_LINK_ID:
                 raise ConfigError(f"no more than {MAX_LINK_ID} links fit into a token")
             values = await self._values(connection, fallback_url=fallback_url, pixel=pixel)
+            values |= _given(strategy=strategy, bridge=bridge)
             values |= {"id": number + 1, "slug": slug, "name": (name or slug)[:NAME_LENGTH]}
             await connection.execute(links.insert(), values | {"created_at": self._clock.now_ms()})
-            await self._lead_to(connection, number + 1, bot)
+            await pools.only_member(connection, number + 1, await _bot(connection, bot))
             return await _one_link(connection, slug)
 
         return await transaction(self._engine, add)
@@ -102,29 +111,76 @@ class SqlCatalog:
         fallback_url: str | None = None,
         pixel: str | None = None,
         paused: bool | None = None,
+        strategy: Strategy | None = None,
+        bridge: bool | None = None,
     ) -> Link:
-        """Change what is given; `fallback_url=""` and `pixel=""` clear. ConfigError when there is no such link."""
+        """Change what is given; `fallback_url=""` and `pixel=""` clear. ConfigError when there is no such link.
+
+        bot: from now on that bot and no other.
+        """
 
         async def edit(connection: AsyncConnection) -> Link:
             await _bump(connection)
             values = await self._values(connection, fallback_url=fallback_url, pixel=pixel)
-            values |= {} if name is None else {"name": name[:NAME_LENGTH]}
-            values |= {} if paused is None else {"paused": paused}
+            values |= _given(
+                name=None if name is None else name[:NAME_LENGTH],
+                paused=paused,
+                strategy=strategy,
+                bridge=bridge,
+            )
             if values:
                 await connection.execute(links.update().where(links.c.slug == slug).values(values))
             link = await _one_link(connection, slug)
             if bot is None:
                 return link
-            await self._lead_to(connection, link.id, bot)
+            await pools.only_member(connection, link.id, await _bot(connection, bot))
             return await _one_link(connection, slug)
 
         return await transaction(self._engine, edit)
 
-    async def _lead_to(self, connection: AsyncConnection, link_id: int, username: str) -> None:
-        """That bot, and no other."""
-        bot = await _bot(connection, valid_username(username))
-        await connection.execute(link_bots.delete().where(link_bots.c.link_id == link_id))
-        await connection.execute(link_bots.insert(), {"link_id": link_id, "bot_id": bot.id})
+    async def put_member(
+        self, slug: str, bot: str, *, weight: int | None = None, priority: int | None = None
+    ) -> Link:
+        """Add a registered bot to a link's pool, or change what is given of one that is there. ConfigError."""
+
+        async def put(connection: AsyncConnection, link: Link) -> None:
+            member = await _bot(connection, bot)
+            await pools.put_member(connection, link, member, weight=weight, priority=priority)
+
+        return await self._change(slug, put)
+
+    async def remove_member(self, slug: str, bot: str) -> Link:
+        """Take a bot out of a link's pool. ConfigError when it is not there, or is the last."""
+
+        async def remove(connection: AsyncConnection, link: Link) -> None:
+            await pools.remove_member(connection, link, await _bot(connection, bot))
+
+        return await self._change(slug, remove)
+
+    async def put_greeting(self, slug: str, greeting: Greeting) -> Link:
+        """What a link's bots answer in that language, whatever it was. ConfigError for a bad button, picture or language.
+
+        The text is the caller's to check (bot/replies.py).
+        """
+        return await self._change(
+            slug, lambda connection, link: pools.put_greeting(connection, link, greeting)
+        )
+
+    async def remove_greeting(self, slug: str, language: str) -> Link:
+        """Forget what a link's bots answer in that language. ConfigError when there is nothing."""
+        return await self._change(
+            slug, lambda connection, link: pools.remove_greeting(connection, link, language)
+        )
+
+    async def _change(self, slug: str, change: Callable[[AsyncConnection, Link], Awaitable[None]]) -> Link:
+        """The link after a change of it."""
+
+        async def whole(connection: AsyncConnection) -> Link:
+            await _bump(connection)
+            await change(connection, await _one_link(connection, slug))
+            return await _one_link(connection, slug)
+
+        return await transaction(self._engine, whole)
 
     async def _values(
         self, connection: AsyncConnection, *, fallback_url: str | None, pixel: str | None
@@ -142,6 +198,10 @@ class SqlCatalog:
         return pixel
 
 
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
 async def _bump(connection: AsyncConnection) -> None:
     """First in every change: it also takes the row's lock, so that changes follow one another."""
     await connection.execute(catalog.update().values(version=catalog.c.version + 1))
@@ -157,6 +217,7 @@ async def _catalog(connection: AsyncConnection) -> Catalog:
 
 
 async def _bot(connection: AsyncConnection, username: str) -> Bot:
+    username = valid_username(username)
     wanted = select(bots).where(bots.c.username_key == username.lower())
     row = (await connection.execute(wanted)).one_or_none()
     if row is None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import current, migrate, newest
-from backends.sql.schema import metadata
+from backends.sql.migrate import FOLDER, current, migrate, newest
+from backends.sql.schema import UtcMillis, metadata
 from domain.clock import ManualClock
 from domain.errors import ConfigError
-from domain.links import Bot
-from tests.making import PATIENT
+from domain.links import Bot, Button, Greeting, Member
+from domain.pools import MAX_MEMBERS
+from tests.making import NOW, PATIENT
 
 
 @pytest.fixture(params=["sqlite_url", "postgres_url"])
@@ -105,6 +109,191 @@ async def test_mistakes_are_refused_in_words_and_leave_nothing(catalog: SqlCatal
         with pytest.raises(ConfigError, match=words):
             await call
     assert await catalog.load() == before
+
+
+async def bots_of(catalog: SqlCatalog, *names: str) -> list[Bot]:
+    return [await catalog.add_bot(name) for name in names]
+
+
+async def test_a_pool_is_loaded_by_priority_and_the_heavier_first(catalog: SqlCatalog) -> None:
+    one, two, three = await bots_of(catalog, "one_bot", "two_bot", "three_bot")
+    await catalog.add_link("promo", bot="one_bot", strategy="priority", bridge=True)
+    await catalog.put_member("promo", "two_bot", weight=1000, priority=100)
+    link = await catalog.put_member("promo", "@THREE_bot", weight=5)
+    assert link.pool == (
+        Member(bot=three, weight=5, priority=1),
+        Member(bot=one, weight=1, priority=1),
+        Member(bot=two, weight=1000, priority=100),
+    )
+    assert (link.strategy, link.bridge) == ("priority", True)
+    assert (await catalog.load()).links == (link,)
+
+
+async def test_a_member_put_again_changes_in_what_is_given_alone(catalog: SqlCatalog) -> None:
+    one, two = await bots_of(catalog, "one_bot", "two_bot")
+    await catalog.add_link("promo", bot="one_bot")
+    await catalog.put_member("promo", "two_bot", weight=5, priority=7)
+    await catalog.put_member("promo", "two_bot", weight=6)
+    link = await catalog.put_member("promo", "one_bot")
+    assert link.pool == (Member(bot=one), Member(bot=two, weight=6, priority=7))
+
+
+async def test_a_bot_is_taken_out_of_one_pool_alone(catalog: SqlCatalog) -> None:
+    _, two = await bots_of(catalog, "one_bot", "two_bot")
+    for slug in ("promo", "other"):
+        await catalog.add_link(slug, bot="one_bot")
+        await catalog.put_member(slug, "two_bot")
+    link = await catalog.remove_member("promo", "one_bot")
+    assert [member.bot for member in link.pool] == [two]
+    assert len((await catalog.link("other")).pool) == 2
+
+
+async def test_editing_the_bot_leaves_that_one_and_no_other(catalog: SqlCatalog) -> None:
+    one, _ = await bots_of(catalog, "one_bot", "two_bot")
+    await catalog.add_link("promo", bot="one_bot")
+    await catalog.put_member("promo", "one_bot", weight=9, priority=9)
+    await catalog.put_member("promo", "two_bot")
+    link = await catalog.edit_link("promo", bot="one_bot", strategy="round_robin", bridge=True)
+    assert (link.pool, link.strategy, link.bridge) == ((Member(bot=one),), "round_robin", True)
+    kept = await catalog.edit_link("promo", name="n", bridge=False)
+    assert (kept.strategy, kept.bridge) == ("round_robin", False)
+
+
+async def test_a_greeting_is_kept_whole_by_language(catalog: SqlCatalog) -> None:
+    await bots_of(catalog, "one_bot")
+    await catalog.add_link("promo", bot="one_bot")
+    await catalog.add_link("other", bot="one_bot")
+    said = Greeting(
+        language="pt",
+        text="Olá, {name}! <b>👋</b>",
+        buttons=(Button(text="Ver 👩\u200d💻", url="https://example.com/?a=b"),),
+        photo_url="https://example.com/a.jpg",
+    )
+    english = Greeting(language="en", text="Hello")
+    await catalog.put_greeting("promo", said)
+    link = await catalog.put_greeting("promo", english)
+    assert link.greetings == (english, said)
+    assert (await catalog.link("other")).greetings == ()
+    link = await catalog.put_greeting("promo", Greeting(language="PT", text="Oi"))
+    assert link.greetings == (english, Greeting(language="pt", text="Oi"))
+    assert (await catalog.load()).by_slug()["promo"] == link
+    assert (await catalog.remove_greeting("promo", "pt")).greetings == (english,)
+
+
+async def test_every_change_of_a_pool_or_a_greeting_raises_the_version(catalog: SqlCatalog) -> None:
+    await bots_of(catalog, "one_bot", "two_bot")
+    await catalog.add_link("promo", bot="one_bot")
+    versions = [await catalog.version()]
+    changes = [
+        catalog.put_member("promo", "two_bot"),
+        catalog.put_member("promo", "two_bot", weight=2),
+        catalog.remove_member("promo", "one_bot"),
+        catalog.edit_link("promo", strategy="priority"),
+        catalog.edit_link("promo", bridge=True),
+        catalog.put_greeting("promo", Greeting(language="pt", text="Oi")),
+        catalog.remove_greeting("promo", "pt"),
+    ]
+    for change in changes:
+        await change
+        versions.append(await catalog.version())
+    assert versions == sorted(set(versions))
+
+
+async def test_mistakes_in_a_pool_or_a_greeting_are_refused_in_words_and_leave_nothing(
+    catalog: SqlCatalog,
+) -> None:
+    await bots_of(catalog, "one_bot", "two_bot")
+    await catalog.add_link("promo", bot="one_bot")
+    await catalog.put_greeting("promo", Greeting(language="pt", text="Oi"))
+    before = await catalog.load()
+    bad = Button(text="a", url="javascript:alert(1)")
+    good = Button(text="a", url="https://example.com/")
+    refused = [
+        (catalog.put_member("promo", "no_such_bot"), "trilha bot-account add"),
+        (catalog.put_member("absent", "two_bot"), "no link"),
+        (catalog.put_member("promo", "two_bot", weight=0), "weight"),
+        (catalog.put_member("promo", "two_bot", weight=1001), "weight"),
+        (catalog.put_member("promo", "one_bot", priority=101), "priority"),
+        (catalog.remove_member("promo", "two_bot"), "not in the pool"),
+        (catalog.remove_member("promo", "one_bot"), "trilha link pause promo"),
+        (catalog.put_greeting("promo", Greeting(language="portuguese", text="a")), "language"),
+        (catalog.put_greeting("promo", Greeting(language="pt", text="a", buttons=(bad,))), "button"),
+        (catalog.put_greeting("promo", Greeting(language="pt", text="a", buttons=(good,) * 9)), "8 buttons"),
+        (catalog.put_greeting("promo", Greeting(language="pt", text="a", photo_url="http://a/")), "picture"),
+        (catalog.remove_greeting("promo", "en"), "no greeting in en"),
+    ]
+    for call, words in refused:
+        with pytest.raises(ConfigError, match=words):
+            await call
+    assert await catalog.load() == before
+
+
+async def test_a_pool_has_at_most_twenty_bots(catalog: SqlCatalog) -> None:
+    names = [f"bot_number_{number}" for number in range(MAX_MEMBERS + 1)]
+    await bots_of(catalog, *names)
+    await catalog.add_link("promo", bot=names[0])
+    for name in names[:-1]:
+        await catalog.put_member("promo", name)
+    with pytest.raises(ConfigError, match="no more than 20"):
+        await catalog.put_member("promo", names[-1])
+    assert len((await catalog.put_member("promo", names[3], weight=2)).pool) == MAX_MEMBERS
+
+
+async def test_of_two_hands_that_take_out_two_bots_at_once_one_is_refused(engine: AsyncEngine) -> None:
+    """The check and the change are one: a link never loses its last bot to a race."""
+    await migrate(engine)
+    hands = [SqlCatalog(engine, ManualClock()) for _ in range(2)]
+    await bots_of(hands[0], "one_bot", "two_bot")
+    await hands[0].add_link("promo", bot="one_bot")
+    await hands[0].put_member("promo", "two_bot")
+    taken = [
+        hand.remove_member("promo", name) for hand, name in zip(hands, ("one_bot", "two_bot"), strict=True)
+    ]
+    answers = await asyncio.gather(*taken, return_exceptions=True)
+    assert sum(isinstance(answer, ConfigError) for answer in answers) == 1
+    assert len((await hands[0].link("promo")).pool) == 1
+
+
+def move_to(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["connection"] = connection
+    here = MigrationContext.configure(connection).get_current_revision()
+    move = command.downgrade if here and here > revision else command.upgrade
+    move(config, revision)
+
+
+async def test_the_bot_of_a_link_becomes_its_pool_and_the_first_of_a_pool_its_bot_again(
+    engine: AsyncEngine,
+) -> None:
+    """Migration 0006, there and back."""
+    async with engine.begin() as connection:
+        await connection.run_sync(move_to, "0005")
+        for name, number in (("one_bot", 1), ("two_bot", 2)):
+            await connection.execute(
+                text(
+                    "INSERT INTO bots (id, username, username_key, created_at) VALUES (:id, :name, :name, :at)"
+                ).bindparams(bindparam("at", type_=UtcMillis), id=number, name=name, at=NOW)
+            )
+        for slug, number, bot in (("led", 1, 2), ("idle", 2, None)):
+            await connection.execute(
+                text(
+                    "INSERT INTO links (id, slug, name, bot_id, created_at) VALUES (:id, :slug, 'n', :bot, :at)"
+                ).bindparams(bindparam("at", type_=UtcMillis), id=number, slug=slug, bot=bot, at=NOW)
+            )
+        await connection.run_sync(move_to, "head")
+    catalog = SqlCatalog(engine, ManualClock())
+    two = Bot(id=2, username="two_bot")
+    led, idle = await catalog.link("led"), await catalog.link("idle")
+    assert (led.pool, led.strategy, led.bridge, led.live) == ((Member(bot=two),), "weighted", False, True)
+    assert (idle.pool, idle.live) == ((), False)
+    await catalog.put_member("led", "one_bot", priority=2)
+    async with engine.begin() as connection:
+        await connection.run_sync(move_to, "0005")
+        rows = (await connection.execute(text("SELECT slug, bot_id FROM links ORDER BY id"))).all()
+        assert [tuple(row) for row in rows] == [("led", 2), ("idle", None)]
+        await connection.run_sync(move_to, "head")
+    assert (await catalog.link("led")).pool == (Member(bot=two),)
 
 
 def differences(connection: Connection) -> list[object]:

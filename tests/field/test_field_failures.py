@@ -181,6 +181,32 @@ async def test_f10_a_deep_link_never_holds_the_word_for_nothing(door: Door) -> N
         assert "None" not in answer.location
 
 
+@pytest.mark.parametrize("bridge", [False, True])
+async def test_f10_no_bot_of_a_pool_and_no_bridge_page_gets_the_word_for_nothing(
+    site: Site, bridge: bool
+) -> None:
+    """Whichever bot is chosen, fit or not, every start parameter of the answer is a token."""
+    async with site.engine() as engine:
+        catalog = SqlCatalog(engine, site.clock)
+        await catalog.put_member(SLUG, OTHER_BOT)
+        await catalog.edit_link(SLUG, strategy="round_robin", bridge=bridge)
+    for health in ("unknown", "banned"):
+        await site.execute(f"UPDATE bots SET health = '{health}'")
+        await site.execute("UPDATE catalog SET version = version + 1")
+        async with site.running() as door:
+            for target in (
+                f"/go/{SLUG}",
+                f"/go/{SLUG}?fbclid=&utm_source",
+                f"/go/{SLUG}?start=None&fbclid=None",
+            ):
+                answer = await door.get(target)
+                found = re.findall(rb'start=([^"&\r\n]*)', answer.raw)
+                assert len(found) == (2 if bridge else 1)
+                assert len(set(found)) == 1
+                assert site.read(found[0].decode()).link_id == 1
+                assert b"None" not in answer.raw
+
+
 async def test_f11_a_later_copy_with_less_in_it_takes_nothing_away(door: Door, site: Site) -> None:
     """A fact that is there is never overwritten, least of all with nothing."""
     token = await door.click(f"utm_source=FB&fbclid={FBCLID}", {"Referer": "https://l.facebook.com/"})

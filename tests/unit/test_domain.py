@@ -13,7 +13,21 @@ from domain.books import MINUTE_MS, BookEntry, ReceiptBook
 from domain.click import Click
 from domain.errors import ConfigError, RecordRejected
 from domain.ids import ClickIds, first_uuid7, jitter, named_uuid, uuid7_ms
-from domain.links import Bot, Catalog, Link, Member, valid_fallback, valid_pixel, valid_slug, valid_username
+from domain.links import (
+    Bot,
+    Button,
+    Catalog,
+    Link,
+    Member,
+    valid_button,
+    valid_buttons,
+    valid_fallback,
+    valid_language,
+    valid_photo,
+    valid_pixel,
+    valid_slug,
+    valid_username,
+)
 from domain.outcomes import Durability, Receipt
 from tests.making import bare_click, book_entries, clicks, full_click, new_id, start_of, starts
 
@@ -175,12 +189,58 @@ def test_a_good_fallback_is_returned(text: str) -> None:
     [
         "", "example.com", "//example.com", "ftp://example.com", "javascript:alert(1)", "https://", "https://u:p@example.com",
         "https://example.com/\r\nX: y", "https://example.com\\@evil.com", "https://exámple.com", "http://[bad",
-        "https://example.com/" + "x" * 2000,
+        "https://example.com/" + "x" * 2000, "https://example.com:99999/",
     ],
 )  # fmt: skip
 def test_a_bad_fallback_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="fallback URL"):
         valid_fallback(text)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/?a=b&c=%20", "tg://resolve?domain=shop_bot"])
+def test_a_good_button_is_returned_without_spaces_around_its_text(url: str) -> None:
+    assert valid_button(" Ver a oferta 👩\u200d💻 ", url) == Button(text="Ver a oferta 👩\u200d💻", url=url)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\u200d", "a\nb", "a\x00", "\ud800", "x" * 65, "a\u202eb"])
+def test_a_bad_text_of_a_button_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="text of a button"):
+        valid_button(text, "https://example.com/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "http://example.com/", "javascript:alert(1)", "tg:resolve", "//example.com", "https://u:p@example.com",
+        "https://u@example.com", "https://example.com/ x", "https://example.com\\@evil.com", "https://exámple.com",
+        "https://example.com/" + "x" * 2000, "data:text/html,x", "https://[bad", "https://example.com:x/",
+    ],
+)  # fmt: skip
+def test_a_bad_url_of_a_button_or_picture_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="button's URL"):
+        valid_button("a", url)
+    with pytest.raises(ConfigError, match="picture's URL"):
+        valid_photo(url)
+
+
+def test_a_picture_comes_by_https_alone() -> None:
+    assert valid_photo("https://example.com/a.jpg") == "https://example.com/a.jpg"
+    with pytest.raises(ConfigError, match="picture"):
+        valid_photo("tg://resolve?domain=shop_bot")
+
+
+def test_a_greeting_has_at_most_eight_buttons() -> None:
+    button = Button(text="a", url="https://example.com/")
+    assert valid_buttons([button] * 8) == (button,) * 8
+    with pytest.raises(ConfigError, match="8 buttons"):
+        valid_buttons([button] * 9)
+
+
+def test_a_language_is_a_tag_in_lower_case() -> None:
+    assert [valid_language(tag) for tag in ("pt", "pt-BR", "EN_us")] == ["pt", "pt-br", "en-us"]
+    for bad in ("", "p", "português", "pt-", "pt-brazil", "../x", "pt\n"):
+        with pytest.raises(ConfigError, match="language"):
+            valid_language(bad)
 
 
 @pytest.mark.parametrize("text", ["", "1234", "1" * 21, "12345x", "١٢٣٤٥"])
