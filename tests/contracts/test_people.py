@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -200,6 +200,19 @@ async def test_a_deferred_start_settles_into_the_row_that_a_later_one_has_made(d
     assert await database.touches() == (early.id, late.id)
 
 
+@pytest.mark.parametrize("settled", [True, False])
+async def test_an_update_delivered_again_does_not_make_an_old_click_the_last_touch(
+    database: Database, settled: bool
+) -> None:
+    """It is the same start, though its clock says another time now."""
+    old, new = full_click(), full_click()
+    await database.bring(start_of(old, at_ms=NOW + 10, update_id=1), settled=settled)
+    await database.bring(start_of(new, at_ms=NOW + 20, update_id=2), settled=settled)
+    await database.bring(start_of(old, at_ms=NOW + 30, update_id=1), settled=settled)
+    assert await database.touches() == (old.id, new.id)
+    assert (await database.ana()).last_started_at_ms == NOW + 20
+
+
 async def test_bots_know_the_same_person_apart(database: Database) -> None:
     """Never compared across bots: a start in one says nothing to the other."""
     click = full_click()
@@ -240,6 +253,26 @@ async def test_many_transactions_with_the_same_people_neither_lose_a_touch_nor_d
         *(database.ledger.settle([], begun[at : at + 10], []) for at in range(0, 40, 10)),
         *(database.ledger.record_start(direct(NOW + 50 + n, 1 + n % 10, 100 + n), None) for n in range(20)),
     )
+    assert as_kept(await database.rows(bot_users)) == recount(await database.rows(starts))
+
+
+async def test_two_settlers_that_bring_the_same_people_in_opposite_orders_do_not_deadlock(
+    database: Database,
+) -> None:
+    """Both wait for one row in the middle, which somebody else holds; then both go on."""
+    people = range(1, 10)
+    await database.ledger.settle([], [direct(NOW, person) for person in people], [])
+    batch = sorted((full_click() for _ in range(18)), key=lambda click: click.id)
+    order = [*people, *reversed(people)]
+    begun = [start_of(click, person, update_id=2) for click, person in zip(batch, order, strict=True)]
+    begun[9:] = [replace(start, id=random_uuid()) for start in begun[9:]]
+    async with database.engine.begin() as connection:
+        middle = bot_users.c.telegram_id == 5
+        await connection.execute(bot_users.update().where(middle).values(blocked=False))
+        settling = asyncio.gather(*(database.ledger.settle([], begun[at : at + 9], []) for at in (0, 9)))
+        done, _ = await asyncio.wait([asyncio.ensure_future(settling)], timeout=1.0)
+        assert not done
+    await settling
     assert as_kept(await database.rows(bot_users)) == recount(await database.rows(starts))
 
 
