@@ -145,16 +145,10 @@ class Associate:
         if bot is None:
             raise UnknownBot("no such bot is registered. Register it with: trilha bot-account add")
         owner = Owner(bot_id=bot.id, telegram_id=request.telegram_id)
-        now, update = self._at(request), request.update_id
+        now, update = moment(request.sent_ms, self._clock.now_ms()), request.update_id
         if token is None:
             return Start.direct(owner, at_ms=now, update_id=update)
         return Start.with_token(owner, token, at_ms=now, update_id=update)
-
-    def _at(self, request: StartRequest) -> int:
-        """Now, to the millisecond, unless it was sent so long ago that whole seconds tell more."""
-        now = self._clock.now_ms()
-        sent = now if request.sent_ms is None else request.sent_ms
-        return sent if now - sent > LATE_MS else now
 
     async def _defer(self, start: Start, click: Click | None) -> StartAnswer:
         await self._spool.put_start(start)
@@ -162,6 +156,11 @@ class Associate:
         return StartAnswer(
             start=start, owner=False, click=click, state="deferred", direct=start.click is None
         )
+
+
+def moment(told_ms: int | None, now_ms: int) -> int:
+    """When something happened that Telegram dates in whole seconds: now, to the millisecond, unless that is long ago."""
+    return told_ms if told_ms is not None and now_ms - told_ms > LATE_MS else now_ms
 
 
 def _answer(start: Start, row: LedgerRow | None) -> StartAnswer:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
 
+from bot.associate import moment
 from bot.incoming import Blocking, Incoming
 from bot.reception import Received, Reception, Recognised
 from bot.replier import FIRST_WAIT, LONGEST_WAIT, Replier
@@ -98,9 +99,10 @@ class Desk:
 
     async def _note_block(self, said: Blocking) -> None:
         owner = Owner(bot_id=said.bot.id, telegram_id=said.telegram_id)
+        at_ms = moment(said.at_ms, self._clock.now_ms())
         for wait in _waits():
             try:
-                await self._known.note_block(owner, blocked=said.blocked, at_ms=said.at_ms)
+                await self._known.note_block(owner, blocked=said.blocked, at_ms=at_ms)
             except StoreError:
                 await asyncio.sleep(wait)
             else:

@@ -165,7 +165,7 @@ class Worker:
             _log.error("a bot has ended", bot=account.bot.username, error=type(error).__name__)
 
     def _account(self, bot: Bot) -> Account:
-        notes = NoteBook(self._people)
+        notes = NoteBook(self._people, self._clock)
         return Account(
             bot=bot,
             worker=self._name,

@@ -19,6 +19,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 NOTE_SECONDS = 2.0
 NOTES_AT_ONCE = 500
 MOST_NOTES = 100_000
+GIVE_UP_MS = 3_600_000
 _log = get_logger("trilha.bot")
 
 
@@ -74,8 +75,9 @@ class NoteBook:
     Telegram itself refuses a second one with the same `reply_id`.
     """
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, clock: Clock) -> None:
         self._store = notes
+        self._clock = clock
         self._waiting: dict[UUID, Reply] = {}
         self._written: dict[UUID, asyncio.Future[None]] = {}
         self._some = asyncio.Event()
@@ -92,7 +94,7 @@ class NoteBook:
         self._written.pop(reply.start_id, None)
 
     async def write(self) -> None:
-        """Write what waits, now. A start that is still in a spool is noted later."""
+        """Write what waits, now. A start that is still in a spool is noted later; one that never comes was erased."""
         batch = list(self._waiting.values())[:NOTES_AT_ONCE]
         self._some.clear()
         if not batch:
@@ -100,7 +102,7 @@ class NoteBook:
         with suppress(StoreError):
             absent = set(await self._store.note_replies(batch))
             for reply in batch:
-                if reply.start_id not in absent:
+                if reply.start_id not in absent or self._clock.now_ms() - reply.at_ms > GIVE_UP_MS:
                     self._done(reply.start_id)
                 else:
                     # To the end: others are not to wait for it.

@@ -184,6 +184,7 @@ def overdue(due: Due, bounds: Bounds) -> list[str]:
         "originals": (due.originals, bounds.originals_ms),
         "clicks": (due.clicks, bounds.clicks_ms),
         "starts": (due.starts, bounds.clicks_ms),
+        "people of bots": (due.bot_users, bounds.clicks_ms),
         "records set aside": (due.files, bounds.aside_ms),
     }
     return [

@@ -114,6 +114,7 @@ class Daemon:
                 bots=self.catalog,
                 reception=Reception(associate=associate, links=self.catalog),
                 blocks=SqlPeople(self.stores.engine),
+                clock=clock,
             ),
         )
 

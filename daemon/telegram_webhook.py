@@ -10,12 +10,13 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from bot.associate import Bots, UnknownBot
+from bot.associate import Bots, UnknownBot, moment
 from bot.bot_api import NotAnUpdate, method_of, read_update
 from bot.incoming import Blocking, Incoming
 from bot.reception import Reception
 from daemon.answers import capped_body, error
 from domain.attribution import Owner
+from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.links import Bot
 
@@ -34,10 +35,11 @@ class Blocks(Protocol):
 class TelegramWebhook:
     """Answers Telegram. Whatever it is not asked to repeat it answers with 200: Telegram sends all else again."""
 
-    def __init__(self, *, bots: Bots, reception: Reception, blocks: Blocks) -> None:
+    def __init__(self, *, bots: Bots, reception: Reception, blocks: Blocks, clock: Clock) -> None:
         self._bots = bots
         self._reception = reception
         self._blocks = blocks
+        self._clock = clock
 
     async def update(self, request: Request) -> Response:
         """One update. An unknown bot, one without a key and a wrong secret are told apart by nobody."""
@@ -67,7 +69,8 @@ class TelegramWebhook:
     async def _answer(self, found: Incoming | Blocking | None, bot: Bot) -> Response:
         if isinstance(found, Blocking):
             owner = Owner(bot_id=bot.id, telegram_id=found.telegram_id)
-            await self._blocks.note_block(owner, blocked=found.blocked, at_ms=found.at_ms)
+            at_ms = moment(found.at_ms, self._clock.now_ms())
+            await self._blocks.note_block(owner, blocked=found.blocked, at_ms=at_ms)
         elif found is not None and (received := await self._reception.receive(found)):
             return JSONResponse(method_of(received.outgoing, telegram_id=found.person.telegram_id))
         return Response()

@@ -72,7 +72,7 @@ def test_every_command_and_option_is_in_the_reference_and_no_other() -> None:
 
 def test_every_path_of_the_private_listener_is_in_both_references_and_no_other() -> None:
     nobody: Any = None
-    webhook = TelegramWebhook(bots=nobody, reception=nobody, blocks=nobody)
+    webhook = TelegramWebhook(bots=nobody, reception=nobody, blocks=nobody, clock=nobody)
     api = Api(
         associate=nobody,
         inspect=nobody,

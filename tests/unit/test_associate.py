@@ -139,6 +139,7 @@ class Room:
                 bots=Names(),
                 reception=Reception(associate=self.associate, links=Names()),
                 blocks=self.stores,
+                clock=self.clock,
             ),
         )
 

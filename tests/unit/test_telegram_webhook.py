@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from daemon.telegram_webhook import TelegramWebhook
 from domain.attribution import Owner
+from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
 from domain.links import Bot
 from tests.telegram_calls import SECRET, call
@@ -39,7 +40,7 @@ class Noted:
 
 def client(blocks: Noted) -> httpx2.AsyncClient:
     nobody: Any = None
-    webhook = TelegramWebhook(bots=OneBot(), reception=nobody, blocks=blocks)
+    webhook = TelegramWebhook(bots=OneBot(), reception=nobody, blocks=blocks, clock=ManualClock())
     app = Starlette(routes=[Route("/telegram/{bot}", webhook.update, methods=["POST"])])
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://trilha")
 
