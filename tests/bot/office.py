@@ -61,9 +61,13 @@ class Office:
         """Another machine's home with the same database, keys and bot."""
         given = other.site.settings
         site = Site(home, sql_url=given.sql)
-        kept = {"home_dir": home / "var", "bot_bind": Bind(host=HOST, port=free_port())}
-        kept |= {"sql_url": given.sql, "secret_file": given.secrets, "telegram_api_hash_file": given.api_hash}
-        site.settings = given.model_copy(update=kept)
+        binds = {
+            name: Bind(host=HOST, port=free_port()) for name in ("public_bind", "private_bind", "bot_bind")
+        }
+        kept = {"home_dir": home / "var", "sql_url": given.sql, "secret_file": given.secrets}
+        kept |= {"api_key_file": given.api_keys, "telegram_api_hash_file": given.api_hash}
+        site.settings = given.model_copy(update=binds | kept)
+        site.key = other.site.key
         made = cls.__new__(cls)
         made.site, made.telegram, made.bot = site, other.telegram, other.bot
         return made
