@@ -46,7 +46,7 @@ def of_health(facts: Iterable[BotFacts]) -> Iterator[Trouble]:
         if found.bot.health == "banned" and slugs:
             yield (
                 "warning",
-                f"@{name} is banned: take it out of {slugs} with: trilha link pool-remove SLUG {name}",
+                f"@{name} is banned: take it out of {slugs} with: trilha link pool-remove SLUG --bot {name}",
             )
         if found.bot.health == "revoked":
             yield (
