@@ -101,13 +101,15 @@ class Account:
         wait = FIRST_WAIT
         try:
             while not stop.is_set():
+                if not self._held:
+                    await self.hold()
                 began = self._clock.monotonic()
                 wait = await self._serve_once(stop, wait)
                 if self._clock.monotonic() - began > LONGEST_WAIT:
                     wait = FIRST_WAIT
                 await sleep_until(stop, wait)
         finally:
-            await self._let_go()
+            await self.let_go()
 
     async def _serve_once(self, stop: asyncio.Event, wait: float) -> float:
         """One line, from its opening to its end; how long to wait before the next."""
@@ -249,7 +251,8 @@ class Account:
     def _heard(self) -> None:
         self._heard_ms, self._heard_at = self._clock.now_ms(), self._clock.monotonic()
 
-    async def _let_go(self) -> None:
+    async def let_go(self) -> None:
+        """Leave the bot to whoever comes next."""
         if self._held:
             with suppress(StoreError):
                 await self._accounts.release(self.bot.id, self._worker)

@@ -103,7 +103,7 @@ class Worker:
             await self._start_all(stop)
             while not stop.is_set():
                 await sleep_until(stop, ROSTER_SECONDS)
-                await self._start_new(stop)
+                await self._follow_roster(stop)
         finally:
             stop.set()
             await asyncio.gather(*(task for _, task in self._running.values()), return_exceptions=True)
@@ -135,23 +135,26 @@ class Worker:
                 "no bot to be: none has a token. Give it one: trilha bot-account token USERNAME --token-file -"
             )
         accounts = [self._account(bot) for bot in bots]
-        for account in accounts:
-            try:
+        try:
+            for account in accounts:
                 await account.hold()
-            except HeldElsewhere as error:
-                raise ConfigError(str(error)) from None
+        except HeldElsewhere as error:
+            await asyncio.gather(*(account.let_go() for account in accounts))
+            raise ConfigError(str(error)) from None
         for account in accounts:
             self._start(account, stop)
 
-    async def _start_new(self, stop: asyncio.Event) -> None:
-        """Bots that were given a token since, or whose place has become free."""
-        for bot in await self._roster.bots():
-            known = self._running.get(bot.id)
-            renamed = known is not None and known[0].bot.username != bot.username
-            if known is None or known[1].done():
+    async def _follow_roster(self, stop: asyncio.Event) -> None:
+        """Take up bots that were given a token since, or whose place is free again; leave those whose token is gone."""
+        bots = {bot.id: bot for bot in await self._roster.bots()}
+        for bot_id, (account, task) in list(self._running.items()):
+            if bots.get(bot_id, account.bot).username != account.bot.username or bot_id not in bots:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                del self._running[bot_id]
+        for bot_id, bot in bots.items():
+            if bot_id not in self._running or self._running[bot_id][1].done():
                 self._start(self._account(bot), stop)
-            elif renamed:
-                known[1].cancel()
 
     def _start(self, account: Account, stop: asyncio.Event) -> None:
         self._running[account.bot.id] = account, asyncio.create_task(self._run(account, stop))

@@ -8,7 +8,7 @@ from domain.click import Ad
 from domain.errors import ConfigError
 from domain.links import Greeting, Link
 
-# Of Telegram: characters of a message, and of what stands below a picture.
+# Of Telegram: UTF-16 units of a message, and of what stands below a picture.
 MAX_TEXT, MAX_CAPTION = 4096, 1024
 MAX_FIELD = 100
 FIELDS = ("name", "source", "campaign", "medium", "content", "term")
@@ -32,7 +32,16 @@ def reply_to(person: Person, link: Link | None, ad: Ad | None) -> Outgoing:
 
 def _filled(greeting: Greeting, person: Person, ad: Ad | None) -> str:
     text = string.Formatter().vformat(greeting.text, (), _fields(person, ad, greeting.language))
-    return text.strip()[: MAX_CAPTION if greeting.photo_url else MAX_TEXT]
+    return _cropped(text.strip(), MAX_CAPTION if greeting.photo_url else MAX_TEXT)
+
+
+def _cropped(text: str, units: int) -> str:
+    """At most so many UTF-16 units, and no half of a character."""
+    return text.encode("utf-16-le", errors="replace")[: 2 * units].decode("utf-16-le", errors="ignore")
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", errors="replace")) // 2
 
 
 def valid_template(text: str, *, with_photo: bool) -> str:
@@ -50,7 +59,7 @@ def valid_template(text: str, *, with_photo: bool) -> str:
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
         raise ConfigError(f"not a field of a greeting: {{{unknown[0]}}}. There are {known}")
     limit = MAX_CAPTION if with_photo else MAX_TEXT
-    if not 0 < len(text) <= limit:
+    if not 0 < _units(text) <= limit:
         raise ConfigError(f"a greeting has 1 to {limit} characters{' below a picture' * with_photo}")
     return text
 

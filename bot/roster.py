@@ -1,4 +1,4 @@
-"""Which bots this worker is, and with which tokens: those that SQL or the file has a token for, or that have a session here."""
+"""Which bots this worker is, and with which tokens."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +33,13 @@ class Roster:
         self._last: dict[int, bytes] = {}
 
     async def bots(self) -> list[Bot]:
-        """The bots to be. While SQL is down: those with a session, or a token that was seen before."""
-        await self._refresh()
-        return [bot for bot in self._known.bots if self._has_token(bot) or self.session(bot).exists()]
+        """The bots to be: those with a token. While SQL cannot say which, also those with a session."""
+        sure = await self._refresh()
+        return [
+            bot
+            for bot in self._known.bots
+            if self._has_token(bot) or (not sure and self.session(bot).exists())
+        ]
 
     async def token(self, bot: Bot) -> str | None:
         """Its token, or None: a session that is logged in goes on without."""
@@ -49,8 +53,10 @@ class Roster:
     def _has_token(self, bot: Bot) -> bool:
         return self._tokens.of(bot, self._last.get(bot.id)).token is not None
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> bool:
+        """False when SQL cannot be asked: what it said last is what is known."""
         try:
             self._last = await self._sealed.tokens()
         except StoreError:
-            return
+            return False
+        return True

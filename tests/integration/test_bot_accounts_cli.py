@@ -281,7 +281,7 @@ def test_doctor_goes_from_no_trouble_to_every_trouble_of_a_bot(hands: Hands) -> 
     hands.set_health("banned")
     said = hands.doctor(failed=True)
     assert "failed: no bot of the link promo can be reached" in said
-    assert "trilha link pool-remove SLUG shop_bot" in said
+    assert "trilha link pool-remove SLUG --bot shop_bot" in said
 
 
 def test_doctor_says_that_a_token_does_not_open_with_the_ring_that_is_here(hands: Hands) -> None:

@@ -47,7 +47,7 @@ def test_a_link_all_of_whose_bots_are_unfit_is_a_failure_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("health", "words"),
     [
-        ("banned", "@bot_1 is banned: take it out of promo with: trilha link pool-remove SLUG bot_1"),
+        ("banned", "@bot_1 is banned: take it out of promo with: trilha link pool-remove SLUG --bot bot_1"),
         ("revoked", "BotFather, then run: trilha bot-account token bot_1 --token-file -"),
         ("renamed", "trilha bot-account renamed bot_1 NEW"),
     ],

@@ -91,3 +91,12 @@ def test_any_other_template_is_refused_in_words(text):
 def test_below_a_picture_there_is_less_room():
     with pytest.raises(ConfigError, match="below a picture"):
         valid_template("x" * (MAX_CAPTION + 1), with_photo=True)
+
+
+def test_telegram_counts_an_emoji_as_two_and_none_is_cut_in_half():
+    person = Person(telegram_id=42, first_name="🙂" * 60)
+    found = reply_to(person, link(Greeting(language="pt", text="x" * 4095 + "{name}")), None).text
+    assert found == "x" * 4095
+    with pytest.raises(ConfigError):
+        valid_template("🙂" * 2049, with_photo=False)
+    assert valid_template("🙂" * 2048, with_photo=False)
