@@ -40,6 +40,8 @@ class Connection:
     def __init__(self, telegram: LoopbackTelegram, accepted: socket.socket) -> None:
         self._telegram = telegram
         self._socket = accepted
+        # asyncio does it only for sockets that it has made: a push would wait for the acknowledgement of the answer before.
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._framing: framing.Framing = framing.Abridged()
         self._transport: asyncio.WriteTransport | None = None
         self._handshake = Handshake(telegram.key, telegram.keep_key)
