@@ -23,7 +23,7 @@ CHECK_SECONDS = 3.0
 ME_EVERY = 20  # checks
 STATE_SECONDS = 0.25
 NOTE_SECONDS = 0.05
-FINISH_SECONDS = 5.0
+FINISH_SECONDS, BROKEN_SECONDS = 5.0, 0.25
 FIRST_WAIT, LONGEST_WAIT, DISMISSED_WAIT = 0.2, 15.0, 30.0
 _log = get_logger("trilha.bot")
 
@@ -76,7 +76,6 @@ class Account:
         self._checked_ms: int | None = None
         self._heard_at = 0.0
         self._health: BotHealth | None = None
-        self._intake: Intake | None = None
         self.connected = False
 
     async def hold(self) -> None:
@@ -135,9 +134,8 @@ class Account:
         intake = None
         try:
             me = await line.open(heard)
-            intake = self._intake = Intake(
-                line=line, handle=self._make_handle(line), since=await self._since(line)
-            )
+            since = await self._since(line)
+            intake = Intake(line=line, handle=self._make_handle(line), since=since)
             taking = intake.pushed
             for updates in early:
                 intake.pushed(updates)
@@ -145,7 +143,7 @@ class Account:
             await self._follow(line, intake, stop)
         finally:
             self.connected = False
-            await self._end(line, intake)
+            await self._end(line, intake, FINISH_SECONDS if stop.is_set() else BROKEN_SECONDS)
 
     async def _follow(self, line: Line, intake: Intake, stop: asyncio.Event) -> None:
         found = await intake.catch_up()
@@ -161,11 +159,11 @@ class Account:
             self._write_notes(),
         )
 
-    async def _end(self, line: Line, intake: Intake | None) -> None:
-        """What was begun ends as far as it can; the rest comes again."""
+    async def _end(self, line: Line, intake: Intake | None, seconds: float) -> None:
+        """What was begun ends as far as it can in that time; the rest comes again."""
         if intake is not None:
             writing = asyncio.create_task(self._write_notes())
-            await intake.finish(FINISH_SECONDS)
+            await intake.finish(seconds)
             writing.cancel()
             await self._notes.write()
             self._write_state(intake)

@@ -11,6 +11,7 @@ import pytest
 
 from backends.redis import PREFIX, PROBE_KEY
 from backends.sql.schema import metadata
+from bot.incoming import Incoming, Person
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click, Tombstone, Visit
@@ -37,7 +38,7 @@ STORED: dict[Store, list[str]] = {
     "sql": [f"{table.name}.{column.name}" for table in metadata.tables.values() for column in table.columns],
     "redis": [f"{PREFIX}*", PROBE_KEY],
     "spool": [name for kind in (Click, Start, BookEntry, Tombstone) for name in members(kind)],
-    "memory": [*members(Visit), *members(Original), "Ring"],
+    "memory": [*(name for kind in (Visit, Original, Person, Incoming) for name in members(kind)), "Ring"],
     "disk": [
         *members(Keys),
         "secrets/api-keys",
@@ -45,6 +46,10 @@ STORED: dict[Store, list[str]] = {
         "spool/aside/*.bin",
         "access-log/*",
         "secrets/access-log.json",
+        "bots/*.session",
+        "bots/*.state",
+        "bots/worker",
+        "secrets/telegram-api-hash",
     ],
     "logs": ["stderr", "run/valkey.log"],
 }
