@@ -110,6 +110,22 @@ async def test_a_frozen_telegram_is_left_and_found_again(
         await answered_once(office, people)
 
 
+async def test_a_session_whose_key_telegram_no_longer_has_is_begun_anew(
+    office: Office, telegram: LoopbackTelegram
+) -> None:
+    people = crowd(telegram, 3)
+    async with office.worker():
+        await press(office, people[:1])
+        await answered_once(office, people[:1])
+        telegram.forget_keys()
+        await press(office, people[1:2])
+        await answered_once(office, people[:2])
+    telegram.forget_keys()
+    async with office.worker():
+        await press(office, people[2:])
+        await answered_once(office, people)
+
+
 @pytest.mark.parametrize("trouble", ["short_messages", "bad_salt", "delay"])
 async def test_what_a_client_must_cope_with_loses_nothing(
     office: Office, telegram: LoopbackTelegram, trouble: str

@@ -228,6 +228,11 @@ class LoopbackTelegram(Faults):
 
     # ------------------------------------------------------------ connections
 
+    def forget_keys(self) -> None:
+        """Connections end, and the keys that clients have are answered -404, as by a server that never knew them."""
+        self._keys.clear()
+        self._disconnect_all()
+
     @property
     def port(self) -> int:
         """The same for as long as the server lives."""
