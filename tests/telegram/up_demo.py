@@ -15,15 +15,15 @@ import sys
 import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from cli.children import tie_to_parent
 from cli.up import DEMO_BOT, DEMO_SLUG
 from daemon.edge import listen
 from domain.errors import ConfigError
+from privacy.secret_file import replace_text
 from runtime.lifecycle import sleep_until, stop_on_signals
 from runtime.settings import Bind, Settings, load_settings
-from tests.telegram.demo import opened, started
+from tests.telegram.demo_person import first_person
 from tests.telegram.door import door_file
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,9 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         prog="scripts/up --demo", description="The whole way of a click, with a Telegram on this machine."
     )
-    parser.add_argument("--once", action="store_true", help="end after the first person; 1 if anything is missing")
+    parser.add_argument(
+        "--once", action="store_true", help="end after the first person; 1 if anything is missing"
+    )
     parser.add_argument("--public-bind", metavar="HOST:PORT", help="of the redirects")
     parser.add_argument("--private-bind", metavar="HOST:PORT", help="of the API, health and metrics")
     parser.add_argument("--without-redis", action="store_true", help="run on disk and SQL alone")
@@ -98,7 +100,9 @@ class Demo:
             up = await self._start("-m", "cli.main", "up", *self._for_up)
             if not await self._is_ready(up, stop):
                 return await self._not_ready(up, stop)
-            complete = await self._first_person()
+            complete = await first_person(
+                self._link(), bot=DEMO_BOT, folder=self._folder, trilha=self._trilha
+            )
             if not self._once:
                 self._tell_how_to_go_on()
                 await _first_of(stop.wait(), up.wait())
@@ -110,9 +114,13 @@ class Demo:
     def _look_before(self) -> None:
         """ConfigError for what would go wrong later, or hit a Trilha that is no demo."""
         if (self._home / "secrets").exists() and not self._folder.exists():
-            raise ConfigError(f"{self._home} is the home of a Trilha that is no demo. Choose another TRILHA_HOME_DIR")
+            raise ConfigError(
+                f"{self._home} is the home of a Trilha that is no demo. Choose another TRILHA_HOME_DIR"
+            )
         if len(str(door_file(self._folder))) > SOCKET_LIMIT:
-            raise ConfigError(f"the path {self._home} is too long for a socket. Choose a shorter TRILHA_HOME_DIR")
+            raise ConfigError(
+                f"the path {self._home} is too long for a socket. Choose a shorter TRILHA_HOME_DIR"
+            )
         _free(self._settings.public_bind, "--public-bind or TRILHA_PUBLIC_BIND")
         _free(self._settings.private_bind, "--private-bind or TRILHA_PRIVATE_BIND")
         _free(self._settings.bot_bind, "TRILHA_BOT_BIND")
@@ -122,7 +130,8 @@ class Demo:
         token = _secret(self._folder / "bot-token", f"7000000001:{secrets.token_urlsafe(27)[:35]}")
         named = f"{DEMO_BOT} {token.read_text(encoding='utf-8')}"
         telegram = await self._start(
-            *("-m", "tests.telegram", "--folder", str(self._folder), "--bot", f"{DEMO_BOT}:{token}"), tells=True
+            *("-m", "tests.telegram", "--folder", str(self._folder), "--bot", f"{DEMO_BOT}:{token}"),
+            tells=True,
         )
         assert telegram.stdout is not None
         ready, _, said = (await telegram.stdout.readline()).decode().strip().partition(" ")
@@ -157,39 +166,13 @@ class Demo:
         print(f"demo: not ready after {WAIT_SECONDS:g} s", file=sys.stderr)
         return 1
 
-    async def _first_person(self) -> bool:
-        """What she does, and what came of it. True when nothing is missing."""
-        link = self._link()
-        print(f"\nAna sees the ad and opens its link:\n  GET {link}", flush=True)
-        status, location = await asyncio.to_thread(opened, link)
-        token = parse_qs(urlsplit(location).query).get("start", [""])[0]
-        print(f"  {status} -> {location or 'nowhere'}")
-        said = {"person": 42, "name": "Ana", "bot": DEMO_BOT, "text": f"/start {token}", "seconds": 20}
-        began = time.monotonic()
-        answer = await asyncio.to_thread(started, self._folder, said)
-        took = round((time.monotonic() - began) * 1000)
-        reply = answer.get("reply", "")
-        print(f"Ana presses START:\n  @{DEMO_BOT} after {took} ms: {reply or answer}", flush=True)
-        shown, books = await self._settled(token), await self._trilha("accounting")
-        print(f"\n$ trilha click show {token}\n{shown}\n\n$ trilha accounting\n{books}", flush=True)
-        return _is_complete(status, reply, shown, books)
-
-    async def _settled(self, token: str) -> str:
-        """The click once it is in SQL, which takes a moment; as it is when that does not come."""
-        shown = ""
-        for _ in range(10):
-            shown = await self._trilha("click", "show", "-", said=token)
-            if _has(shown, "settled", "True"):
-                break
-        return shown
-
     def _tell_how_to_go_on(self) -> None:
-        python = sys.executable if ROOT not in Path(sys.executable).parents else ".venv/bin/python"
+        python = _short(Path(sys.executable))
         print(
             f"\nIt goes on until Ctrl-C. Another person:\n"
             f"  {python} -m tests.telegram.demo '{self._link()}' --folder {_short(self._folder)} --person 43 --name Bia\n"
             f"What became of a click:\n"
-            f"  TRILHA_HOME_DIR={_short(self._home)} {python} -m cli.main click show TOKEN\n",
+            f"  TRILHA_HOME_DIR={_short(self._home)} {_short(Path(sys.executable).with_name('trilha'))} click show TOKEN\n",
             flush=True,
         )
 
@@ -250,8 +233,7 @@ def _free(bind: Bind, setting: str) -> None:
 def _secret(file: Path, text: str) -> Path:
     """The file, which only its owner may read; what it holds already stays."""
     if not file.exists():
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as new:
-            new.write(text)
+        replace_text(file, text)
     return file
 
 
@@ -264,24 +246,6 @@ def _is_ready(bind: Bind) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _is_complete(status: int, reply: str, shown: str, books: str) -> bool:
-    missing = [
-        *(["the redirect"] if status != 302 else []),
-        *(["the reply"] if not reply else []),
-        *(["the click's owner"] if not _has(shown, "owner", "42") else []),
-        *(["the campaign"] if not _has(shown, "utm", "Lancamento") else []),
-        *(["the balance"] if "The books balance." not in books else []),
-    ]
-    if missing:
-        print(f"demo: missing: {', '.join(missing)}", file=sys.stderr)
-    return not missing
-
-
-def _has(shown: str, name: str, part: str) -> bool:
-    """True when the line of that name has the part."""
-    return any(line.startswith(f"{name} ") and part in line for line in shown.splitlines())
 
 
 def _short(path: Path) -> str:
