@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.telegram.old_library import is_there, tested_on_pyrogram2
+from tests.telegram.old_library import is_there, suite_on_pyrogram2
 
 TROUBLE = "tests/bot/test_trouble.py::"
 # Everything that a person sees, and each trouble in which the library's connections or sessions have a part.
@@ -32,14 +32,14 @@ DIFFERENCES = {
 def test_the_worker_does_on_pyrogram_2_0_106_what_it_does_on_kurigram() -> None:
     """No start is lost and none is answered twice, whichever of the two is installed."""
     is_there()
-    run = tested_on_pyrogram2(*MATTERS)
+    run = suite_on_pyrogram2(*MATTERS)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_the_differences_are_those_that_are_expected() -> None:
     """None has gone, and none has come that is not listed here."""
     is_there()
-    run = tested_on_pyrogram2("tests/bot/pyrogram2_differences.py")
+    run = suite_on_pyrogram2("tests/bot/pyrogram2_differences.py")
     assert run.returncode == 0, run.stdout + run.stderr
     passed = {line.partition("::")[2].split()[0] for line in run.stdout.splitlines() if " PASSED" in line}
     assert passed == {*DIFFERENCES, "test_the_workers_run_on_it"}

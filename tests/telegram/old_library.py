@@ -25,9 +25,11 @@ def on_pyrogram2(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def tested_on_pyrogram2(*what: str) -> subprocess.CompletedProcess[str]:
+def suite_on_pyrogram2(*what: str) -> subprocess.CompletedProcess[str]:
     """Tests, with the names of those that were run in the output. Its code is not 0 when the library is not there."""
-    return on_pyrogram2("-m", "pytest", "-v", "-p", "no:cacheprovider", *what)
+    options = ["-v", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60"]
+    # A test that hangs ends the run, and says where.
+    return on_pyrogram2("-m", "pytest", *options, "-o", "faulthandler_exit_on_timeout=true", *what)
 
 
 def is_there() -> None:
