@@ -106,6 +106,9 @@ class Intake:
         if difference.too_long:
             # Starts may be lost here: Telegram says that it does not have them any more.
             _log.error("Telegram no longer has all updates since the worker was here last")
+            if difference.state.pts < since.pts:
+                # Ours are another account's numbers. Asked from there, Telegram would say the same for ever.
+                self._pts = Progress(difference.state.pts)
         after = difference.state
         spans = [
             (self._pts, after.pts, max(0, after.pts - since.pts)),

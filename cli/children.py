@@ -74,7 +74,7 @@ class Children:
             *child.command,
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
-            preexec_fn=_tie_to_parent,
+            preexec_fn=tie_to_parent,
         )
 
     async def _again(self, child: Child) -> None:
@@ -98,7 +98,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _tie_to_parent() -> None:
+def tie_to_parent() -> None:
     """In the child: Ctrl-C is the parent's to hear, and the parent's death ends the child (on Linux)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":

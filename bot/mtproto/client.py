@@ -17,7 +17,7 @@ from pyrogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.incoming import Outgoing, Person
 from bot.line import Difference, Dismissed, Me, OnUpdates, Refused, Unreachable
-from bot.mtproto import fast_aes
+from bot.mtproto import fast_aes, lost_key
 from bot.mtproto.server import accepts
 from bot.mtproto.translate import SESSION_GONE, difference_of, error_of, state_of, updates_of
 from domain.accounts import UpdateState
@@ -67,6 +67,7 @@ class MtprotoLine:
         self._client: Any = None
         self._on_updates: OnUpdates = lambda _updates: None
         fast_aes.install()
+        lost_key.install()
 
     async def open(self, on_updates: OnUpdates) -> Me:
         """Log in, by the session file or by the token; who the bot is. A session that Telegram has ended is begun anew."""
@@ -149,7 +150,7 @@ class MtprotoLine:
         client.on_pushed = self._pushed
         with _our_errors():
             async with asyncio.timeout(OPEN_SECONDS):
-                await client.start()
+                await lost_key.watched(client.start())
         return await self.me()
 
     def _make(self) -> _Client:
@@ -200,6 +201,8 @@ def _our_errors() -> Iterator[None]:
         if error.ID in SESSION_GONE:
             raise _SessionEnded(str(error.ID)) from None
         raise error_of(error) from None
+    except lost_key.KeyLost:
+        raise _SessionEnded("Telegram no longer has the session's key") from None
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"Telegram cannot be reached: {type(error).__name__}") from None
 

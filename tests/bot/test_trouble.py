@@ -9,6 +9,8 @@ import pytest
 
 from backends.sql.links import SqlCatalog
 from backends.sql.schema import bot_users, starts
+from bot.state_file import StateFile
+from domain.accounts import UpdateState
 from domain.errors import ConfigError
 from tests.bot.office import Office, until
 from tests.daemon_fixture import BOT, SLUG
@@ -107,6 +109,38 @@ async def test_a_frozen_telegram_is_left_and_found_again(
         await press(office, people)
         await until(lambda: not worker.status()["ready"])
         telegram.thaw()
+        await answered_once(office, people)
+
+
+async def test_a_count_that_is_ahead_of_telegrams_is_given_up_for_telegrams(
+    office: Office, telegram: LoopbackTelegram
+) -> None:
+    """The file is another account's, such as of a deleted bot whose username the new one has."""
+    folder = office.site.settings.bot_sessions
+    folder.mkdir(mode=0o700, parents=True)
+    StateFile(folder / f"{BOT.lower()}.state").write(UpdateState(pts=500, qts=0, date=1))
+    people = crowd(telegram, 4)
+    async with office.worker():
+        await press(office, people[:2])
+        telegram.hold_pushes()
+        await press(office, people[2:])
+        await answered_once(office, people)
+    assert [call.name for call in telegram.calls].count("updates.GetDifference") < 10
+
+
+async def test_a_session_whose_key_telegram_no_longer_has_is_begun_anew(
+    office: Office, telegram: LoopbackTelegram
+) -> None:
+    people = crowd(telegram, 3)
+    async with office.worker():
+        await press(office, people[:1])
+        await answered_once(office, people[:1])
+        telegram.forget_keys()
+        await press(office, people[1:2])
+        await answered_once(office, people[:2])
+    telegram.forget_keys()
+    async with office.worker():
+        await press(office, people[2:])
         await answered_once(office, people)
 
 

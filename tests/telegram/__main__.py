@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import time
 from pathlib import Path
 
 from tests.telegram.door import Door
@@ -35,7 +36,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    telegram = LoopbackTelegram(arguments.folder, port=arguments.port)
+    # What it knew is gone when it ends, but bots remember: the next one counts from higher numbers.
+    telegram = LoopbackTelegram(arguments.folder, port=arguments.port, first_number=int(time.time()))
     async with telegram, Door(telegram, arguments.folder):
         for bot in arguments.bot:
             username, _, token_file = bot.partition(":")

@@ -41,11 +41,12 @@ class Logged:
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class BotSide:
-    """A bot's account as Telegram keeps it."""
+    """A bot's account as Telegram keeps it. `first` is where its numbers begin."""
 
     id: int
     username: str
     token: str = field(repr=False)
+    first: int = FIRST_PTS
     messages: list[Logged] = field(default_factory=list, repr=False)
     others: list[Logged] = field(default_factory=list, repr=False)
     people: dict[int, Person] = field(default_factory=dict, repr=False)
@@ -59,12 +60,12 @@ class BotSide:
     @property
     def pts(self) -> int:
         """How far the log of messages is."""
-        return FIRST_PTS + len(self.messages)
+        return self.first + len(self.messages)
 
     @property
     def qts(self) -> int:
         """How far the log of everything else is."""
-        return len(self.others)
+        return self.first - FIRST_PTS + len(self.others)
 
     def log(self, update: Any) -> None:
         """Append an update that carries the account's next pts."""
@@ -78,8 +79,8 @@ class BotSide:
 
     def since(self, pts: int) -> list[Logged]:
         """What the log holds after that pts."""
-        return self.messages[max(pts - FIRST_PTS, 0) :]
+        return self.messages[max(pts - self.first, 0) :]
 
     def others_since(self, qts: int) -> list[Logged]:
         """What the other log holds after that qts. Nothing if the client says that it does not ask for it."""
-        return [] if qts < 0 else self.others[qts:]
+        return [] if qts < 0 else self.others[max(qts - self.first + FIRST_PTS, 0) :]

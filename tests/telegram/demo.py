@@ -28,8 +28,8 @@ def main() -> int:
     parser.add_argument("--name", default="Ana")
     parser.add_argument("--seconds", type=float, default=10, help="to wait for the reply")
     arguments = parser.parse_args()
-    location = opened(arguments.link)
-    print(f"{arguments.link}\n  -> {location}")
+    status, location = opened(arguments.link)
+    print(f"{arguments.link}\n  -> {status} {location}")
     bot, token = urlsplit(location).path.strip("/"), parse_qs(urlsplit(location).query).get("start", [""])[0]
     said = {
         "person": arguments.person,
@@ -43,14 +43,15 @@ def main() -> int:
     return 0 if token and "reply" in answer else 1
 
 
-def opened(link: str) -> str:
-    """Where a link leads, without going there. Empty if nowhere."""
+def opened(link: str) -> tuple[int, str]:
+    """The answer's status and where it leads, without going there. Empty if nowhere."""
     parts = urlsplit(link)
     connection = http.client.HTTPConnection(parts.netloc, timeout=5)
     try:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         connection.request("GET", path, headers={"User-Agent": PHONE, "Accept-Language": "pt-BR"})
-        return connection.getresponse().headers.get("Location", "")
+        answer = connection.getresponse()
+        return answer.status, answer.headers.get("Location", "")
     finally:
         connection.close()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from types import ModuleType
 
 
@@ -25,4 +26,6 @@ def imported() -> ModuleType:
     return importlib.import_module("pyrogram")
 
 
+# It says at its import that it would like another AES.
+logging.getLogger("pyrogram.crypto.aes").setLevel(logging.ERROR)
 pyrogram = imported()

@@ -121,9 +121,9 @@ class Methods:
 
     def _difference(self, bot: BotSide, query: Any) -> Any:
         telegram, now = self._telegram, self._telegram.now()
-        if query.pts > bot.pts or query.pts < bot.pts - telegram.longest_difference:
-            return types.updates.DifferenceTooLong(pts=bot.pts)
         found = bot.since(query.pts)
+        if query.pts > bot.pts or len(found) > telegram.longest_difference:
+            return types.updates.DifferenceTooLong(pts=bot.pts)
         whole = len(found) <= telegram.slice_size
         logged = found[: telegram.slice_size] + (bot.others_since(query.qts) if whole else [])
         if not logged:

@@ -39,12 +39,22 @@ class Call:
 
 
 class LoopbackTelegram(Faults):
-    """A server for as long as it is entered. What it knows outlives every connection and every client."""
+    """A server for as long as it is entered. What it knows outlives every connection and every client.
+
+    `first_number`: where messages and updates are counted from. A server that comes after another one must count on: to
+    a bot, the same number from the same person is the same message.
+    """
 
     key: ServerKey
 
     def __init__(
-        self, folder: Path, *, port: int = 0, slice_size: int = 100, longest_difference: int = 5000
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        slice_size: int = 100,
+        longest_difference: int = 5000,
+        first_number: int = 1,
     ) -> None:
         super().__init__(self._disconnect_all, self._log_out_all)
         self.host = HOST
@@ -55,11 +65,12 @@ class LoopbackTelegram(Faults):
         self.duplicates = 0
         self.methods = Methods(self)
         self._folder = folder
+        self._first_number = first_number
         self._bots: list[BotSide] = []
         self._people: dict[int, Person] = {}
         self._keys: dict[bytes, AuthKey] = {}
         self._messages: dict[int, tuple[BotSide, Any]] = {}
-        self._message_ids = itertools.count(1)
+        self._message_ids = itertools.count(first_number)
         self._listener = Listener(HOST, port, self._welcome)
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._change = asyncio.Event()
@@ -84,7 +95,8 @@ class LoopbackTelegram(Faults):
 
     def add_bot(self, token: str, username: str) -> BotSide:
         """A new bot account."""
-        bot = BotSide(id=FIRST_BOT_ID + len(self._bots), username=username, token=token)
+        number = FIRST_BOT_ID + len(self._bots)
+        bot = BotSide(id=number, username=username, token=token, first=self._first_number)
         self._bots.append(bot)
         return bot
 
@@ -215,6 +227,11 @@ class LoopbackTelegram(Faults):
         self.calls.append(Call(bot=bot, name=name, at=time.monotonic()))
 
     # ------------------------------------------------------------ connections
+
+    def forget_keys(self) -> None:
+        """Connections end, and the keys that clients have are answered -404, as by a server that never knew them."""
+        self._keys.clear()
+        self._disconnect_all()
 
     @property
     def port(self) -> int:
