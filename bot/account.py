@@ -131,21 +131,24 @@ class Account:
             self._heard()
             taking(updates)
 
-        intake = None
+        me = intake = None
         try:
             me = await line.open(heard)
-            since = await self._since(line)
+            since = await self._since(line, me)
             intake = Intake(line=line, handle=self._make_handle(line), since=since)
             taking = intake.pushed
             for updates in early:
                 intake.pushed(updates)
             await self._meet(me)
-            await self._follow(line, intake, stop)
+            await self._follow(line, intake, me, stop)
         finally:
             self.connected = False
-            await self._end(line, intake, FINISH_SECONDS if stop.is_set() else BROKEN_SECONDS)
+            seconds = FINISH_SECONDS if stop.is_set() else BROKEN_SECONDS
+            if me is not None and intake is not None:
+                await self._finish(intake, me, seconds)
+            await line.close()
 
-    async def _follow(self, line: Line, intake: Intake, stop: asyncio.Event) -> None:
+    async def _follow(self, line: Line, intake: Intake, me: Me, stop: asyncio.Event) -> None:
         found = await intake.catch_up()
         self._observer.recovered(found)
         self.connected = True
@@ -155,27 +158,25 @@ class Account:
             intake.follow(),
             self._watch(line, intake),
             self._beat(intake),
-            self._keep_state(intake),
+            self._keep_state(intake, me),
             self._write_notes(),
         )
 
-    async def _end(self, line: Line, intake: Intake | None, seconds: float) -> None:
+    async def _finish(self, intake: Intake, me: Me, seconds: float) -> None:
         """What was begun ends as far as it can in that time; the rest comes again."""
-        if intake is not None:
-            writing = asyncio.create_task(self._write_notes())
-            await intake.finish(seconds)
-            writing.cancel()
-            await self._notes.write()
-            self._write_state(intake)
-        await line.close()
+        writing = asyncio.create_task(self._write_notes())
+        await intake.finish(seconds)
+        writing.cancel()
+        await self._notes.write()
+        self._write_state(intake, me)
 
-    async def _since(self, line: Line) -> UpdateState:
+    async def _since(self, line: Line, me: Me) -> UpdateState:
         """Where to begin: after what is done as the file or SQL knows it; now, for a bot that never ran here."""
         try:
             kept = await self._accounts.state(self.bot.id)
         except StoreError:
             kept = None
-        return later(self._state_file.read(), kept) or await line.state()
+        return later(self._state_file.read(me.telegram_id), kept) or await line.state()
 
     async def _meet(self, me: Me) -> None:
         await self._found("ok" if me.username.lower() == self.bot.username.lower() else "renamed")
@@ -210,14 +211,14 @@ class Account:
             if not self._held:
                 await self.hold()
 
-    async def _keep_state(self, intake: Intake) -> None:
+    async def _keep_state(self, intake: Intake, me: Me) -> None:
         while True:
             await asyncio.sleep(STATE_SECONDS)
-            self._write_state(intake)
+            self._write_state(intake, me)
 
-    def _write_state(self, intake: Intake) -> None:
+    def _write_state(self, intake: Intake, me: Me) -> None:
         try:
-            self._state_file.write(intake.done)
+            self._state_file.write(me.telegram_id, intake.done)
         except OSError as error:
             _log.warning("how far the updates are done cannot be kept", error=type(error).__name__)
 

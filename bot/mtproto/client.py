@@ -22,6 +22,7 @@ from bot.mtproto.server import accepts
 from bot.mtproto.translate import SESSION_GONE, difference_of, error_of, state_of, updates_of
 from domain.accounts import UpdateState
 from domain.links import Bot
+from privacy.bot_tokens import telegram_id_of
 
 OPEN_SECONDS = 20.0
 CALL_SECONDS = 10.0
@@ -70,13 +71,17 @@ class MtprotoLine:
         lost_key.install()
 
     async def open(self, on_updates: OnUpdates) -> Me:
-        """Log in, by the session file or by the token; who the bot is. A session that Telegram has ended is begun anew."""
+        """Log in, by the session file or by the token; who the bot is.
+
+        A session that Telegram has ended, or that is another account's than the token's, is begun anew.
+        """
         self._on_updates = on_updates
-        try:
-            return await self._open()
-        except _SessionEnded:
-            await self.close()
-            self._session_file().unlink(missing_ok=True)
+        with suppress(_SessionEnded):
+            me = await self._open()
+            if self._token is None or telegram_id_of(self._token) == me.telegram_id:
+                return me
+        await self.close()
+        self._session_file().unlink(missing_ok=True)
         try:
             return await self._open()
         except _SessionEnded:

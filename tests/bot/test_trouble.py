@@ -12,7 +12,7 @@ from backends.sql.schema import bot_users, starts
 from bot.state_file import StateFile
 from domain.accounts import UpdateState
 from domain.errors import ConfigError
-from tests.bot.office import Office, until
+from tests.bot.office import Office, token, until
 from tests.daemon_fixture import BOT, SLUG
 from tests.telegram.account import Person
 from tests.telegram.server import LoopbackTelegram
@@ -115,10 +115,9 @@ async def test_a_frozen_telegram_is_left_and_found_again(
 async def test_a_count_that_is_ahead_of_telegrams_is_given_up_for_telegrams(
     office: Office, telegram: LoopbackTelegram
 ) -> None:
-    """The file is another account's, such as of a deleted bot whose username the new one has."""
     folder = office.site.settings.bot_sessions
     folder.mkdir(mode=0o700, parents=True)
-    StateFile(folder / f"{BOT.lower()}.state").write(UpdateState(pts=500, qts=0, date=1))
+    StateFile(folder / f"{BOT.lower()}.state").write(office.bot.id, UpdateState(pts=500, qts=0, date=1))
     people = crowd(telegram, 4)
     async with office.worker():
         await press(office, people[:2])
@@ -126,6 +125,22 @@ async def test_a_count_that_is_ahead_of_telegrams_is_given_up_for_telegrams(
         await press(office, people[2:])
         await answered_once(office, people)
     assert [call.name for call in telegram.calls].count("updates.GetDifference") < 10
+
+
+async def test_a_new_bot_under_an_old_ones_name_begins_with_its_own_session_and_count(
+    office: Office, telegram: LoopbackTelegram
+) -> None:
+    people = crowd(telegram, 3)
+    async with office.worker():
+        await press(office, people)
+        await answered_once(office, people)
+    telegram.revoke(office.bot)
+    office.bot = telegram.add_bot(token(7_000_000_777), BOT)
+    await office.give_token(BOT, office.bot)
+    async with office.worker():
+        await press(office, [telegram.person(5, "E")])
+        await telegram.wait_for(lambda: len(telegram.sent) == 4)
+    assert telegram.sent[-1].bot is office.bot
 
 
 async def test_a_session_whose_key_telegram_no_longer_has_is_begun_anew(

@@ -94,8 +94,9 @@ class LoopbackTelegram(Faults):
     # ------------------------------------------------------------ accounts
 
     def add_bot(self, token: str, username: str) -> BotSide:
-        """A new bot account."""
-        number = FIRST_BOT_ID + len(self._bots)
+        """A new bot account. Its id is what its token begins with, as at Telegram."""
+        begins = token.partition(":")[0]
+        number = int(begins) if begins.isdigit() else FIRST_BOT_ID + len(self._bots)
         bot = BotSide(id=number, username=username, token=token, first=self._first_number)
         self._bots.append(bot)
         return bot
