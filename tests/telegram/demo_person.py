@@ -19,12 +19,17 @@ class Trilha(Protocol):
     def __call__(self, *words: str, said: str = "") -> Awaitable[str]: ...
 
 
+READS_SECONDS = 6
+
+
 async def first_person(link: str, *, bot: str, folder: Path, trilha: Trilha) -> bool:
     """What she does, and what came of it. True when nothing is missing."""
     print(f"\nAna sees the ad and opens its link:\n  GET {link}", flush=True)
     status, location = await asyncio.to_thread(opened, link)
     token = parse_qs(urlsplit(location).query).get("start", [""])[0]
     print(f"  {status} -> {location or 'nowhere'}")
+    print(f"She reads for {READS_SECONDS} s: a person who starts at once looks like a program.", flush=True)
+    await asyncio.sleep(READS_SECONDS)
     said = {"person": 42, "name": "Ana", "bot": bot, "text": f"/start {token}", "seconds": 20}
     began = time.monotonic()
     answer = await asyncio.to_thread(started, folder, said)
