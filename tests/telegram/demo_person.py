@@ -12,14 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.telegram.demo import opened, started
 
+READS_SECONDS = 3
+
 
 class Trilha(Protocol):
     """What a `trilha` command of the demo's home prints; `said` is its standard input."""
 
     def __call__(self, *words: str, said: str = "") -> Awaitable[str]: ...
-
-
-READS_SECONDS = 6
 
 
 async def first_person(link: str, *, bot: str, folder: Path, trilha: Trilha) -> bool:
