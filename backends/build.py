@@ -128,9 +128,7 @@ def open_stores(
         redis=redis,
         disk=disk,
         ledger=ledger,
-        guarded=GuardedLedger(
-            ledger, ledger, breaker=Breaker(Policy(), jitter), clock=clock, observer=observer
-        ),
+        guarded=GuardedLedger(ledger, breaker=Breaker(Policy(), jitter), clock=clock, observer=observer),
         catalog=catalog,
         ring=ring,
         chain=chain,

@@ -13,7 +13,7 @@ from domain.errors import StoreUnavailable, TrilhaError
 from domain.links import Bot
 from domain.observations import Observer
 from domain.outcomes import LedgerRow
-from domain.ports import Ledger, StartSpool
+from domain.ports import StartSpool
 from privacy.token import Minter
 
 LEDGER_SECONDS = 2.5
@@ -29,6 +29,12 @@ class Unsettled(Protocol):
     """Finds a click that SQL may not have yet."""
 
     async def find_unsettled(self, click_id: UUID) -> Click | None: ...
+
+
+class Starts(Protocol):
+    """The ledger's side of a start (domain/ports.py has the promise)."""
+
+    async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None: ...
 
 
 class Bots(Protocol):
@@ -98,7 +104,7 @@ class Associate:
         minter: Minter,
         bots: Bots,
         unsettled: Unsettled,
-        ledger: Ledger,
+        ledger: Starts,
         spool: StartSpool,
         clock: Clock,
         observer: Observer,

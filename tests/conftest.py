@@ -5,12 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from tests.daemon_fixture import Door, Site
 from tests.servers import PostgresServer, ValkeyServer
+
+if TYPE_CHECKING:
+    from tests.bot.office import Office
+    from tests.telegram.server import LoopbackTelegram
 
 _databases = itertools.count(1)
 
@@ -65,3 +70,20 @@ async def door(site: Site) -> AsyncIterator[Door]:
     """A daemon that runs on the site."""
     async with site.running() as running:
         yield running
+
+
+@pytest_asyncio.fixture
+async def telegram(tmp_path: Path) -> AsyncIterator[LoopbackTelegram]:
+    """A Telegram of this test alone."""
+    from tests.telegram.server import LoopbackTelegram  # only whoever asks for it loads the client library
+
+    async with LoopbackTelegram(tmp_path / "telegram") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def office(telegram: LoopbackTelegram, tmp_path: Path) -> Office:
+    """A home with a bot that Telegram knows; no worker runs."""
+    from tests.bot.office import Office
+
+    return await Office.prepared(tmp_path / "home", telegram)

@@ -204,6 +204,28 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_the_rest_c
     assert "Traceback" not in log
 
 
+async def test_nothing_about_people_is_left_in_the_files_or_the_log_of_the_worker(
+    office: Office, telegram: LoopbackTelegram
+) -> None:
+    """The client library by itself would fill its session file with them."""
+    zilda = telegram.person(5_550_001_234, "Zildamara", language="pt-br")
+    async with office.site.running() as door:
+        clicked = await door.click("fbclid=IwARsecret123")
+        worker = await office.process()
+        await telegram.press_start(zilda, office.bot, f"/start {clicked}")
+        await telegram.press_start(zilda, office.bot, "minha senha é hunter2")
+        await telegram.wait_for(lambda: len(telegram.sent) == 1)
+        log = await worker.stop()
+
+    files = [path.read_bytes() for path in office.site.settings.bot_sessions.iterdir()]
+    assert len(files) >= 3
+    for secret in ("Zildamara", "5550001234", "hunter2", clicked, office.bot.token):
+        assert secret not in log
+        assert not any(secret.encode() in file for file in files), secret
+    number = (5_550_001_234).to_bytes(5, "big")
+    assert not any(number in file for file in files), "SQLite stores a number as its bytes"
+
+
 async def until_gone(redis: Redis, key: str) -> None:
     async with asyncio.timeout(10):
         while await redis.exists(key):

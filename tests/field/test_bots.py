@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from backends.sql.links import SqlCatalog
 from backends.sql.schema import outbox, starts
 from tests.bot.office import Office
 from tests.daemon_fixture import BOT, OTHER_BOT, SLUG, Door
 from tests.telegram.server import LoopbackTelegram
-
-
-@pytest_asyncio.fixture
-async def telegram(tmp_path: Path) -> AsyncIterator[LoopbackTelegram]:
-    async with LoopbackTelegram(tmp_path / "telegram") as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def office(telegram: LoopbackTelegram, tmp_path: Path) -> Office:
-    return await Office.prepared(tmp_path / "home", telegram)
 
 
 async def edit(office: Office, **changes: Any) -> None:

@@ -19,13 +19,6 @@ def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("telegram")
 
 
-@pytest_asyncio.fixture
-async def telegram(key_folder: Path) -> AsyncIterator[LoopbackTelegram]:
-    """A server of this test alone."""
-    async with LoopbackTelegram(key_folder) as server:
-        yield server
-
-
 @pytest.fixture
 def bot(telegram: LoopbackTelegram) -> BotSide:
     return telegram.add_bot("1:TOKEN", "trilha_bot")

@@ -39,7 +39,6 @@ class Room:
     def __init__(self) -> None:
         self.sql, self.clock = Sql(), ManualClock()
         self.ledger = GuardedLedger(
-            self.sql,  # type: ignore[arg-type]
             self.sql,
             breaker=Breaker(Policy(), lambda low, _high: low),
             clock=self.clock,
