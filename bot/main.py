@@ -24,7 +24,7 @@ from bot.replier import NoteBook, Replier
 from bot.roster import Roster
 from bot.state_file import StateFile
 from domain.clock import Clock
-from domain.errors import ConfigError
+from domain.errors import ConfigError, StoreUnavailable
 from domain.ids import random_uuid
 from domain.links import Bot
 from privacy.bot_tokens import BotTokens, read_api_hash, read_bot_tokens
@@ -129,6 +129,8 @@ class Worker:
 
     async def _start_all(self, stop: asyncio.Event) -> None:
         """At the start everything must be as configured; later, what is wrong with one bot is no other's trouble."""
+        if not self._catalog.loaded:
+            raise StoreUnavailable("SQL cannot be reached, and this home has never seen its bots")
         bots = await self._roster.bots()
         if not bots:
             raise ConfigError(
