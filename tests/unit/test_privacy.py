@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def test_nothing_that_describes_the_ring_shows_a_key(keyring: Keyring, path: Pat
         keyring.keys.master.chain,
     ]
     text = f"{keyring.describe()} {keyring!r} {keyring.keys!r} {PeriodKeys.fresh()!r}"
-    assert "b'" not in text
+    assert not re.search(r"\bb'", text)  # the id of a master may end in a b
     assert not any(secret.hex() in text or repr(secret) in text for secret in secrets)
 
 
