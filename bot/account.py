@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from bot.intake import Handle, Intake
-from bot.line import Dismissed, Line, LineError, Me, Updates
+from bot.line import Dismissed, Flooded, Line, LineError, Me, Updates
 from bot.replier import NoteBook
 from bot.state_file import StateFile, later
 from domain.accounts import Heartbeat, Lease, UpdateState
@@ -117,6 +117,9 @@ class Account:
         except Dismissed as error:
             await self._found(error.health)
             return DISMISSED_WAIT
+        except Flooded as error:
+            _log.warning("Telegram wants a pause", bot=self.bot.username, seconds=error.seconds)
+            return error.seconds
         except LineError as error:
             _log.warning("the line to Telegram is broken", bot=self.bot.username, reason=str(error))
         self._observer.line("reopened")

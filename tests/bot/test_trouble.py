@@ -54,6 +54,18 @@ async def test_a_flood_wait_is_obeyed_and_the_answer_comes_late_and_once(
         await answered_once(office, people)
 
 
+async def test_a_flood_wait_at_the_log_in_is_obeyed(
+    office: Office, telegram: LoopbackTelegram, ana: Person
+) -> None:
+    telegram.flood_logins(office.bot, 3, times=1)
+    async with office.worker():
+        await press(office, [ana])
+        await answered_once(office, [ana])
+    logins = [call for call in telegram.calls if call.name == "auth.ImportBotAuthorization"]
+    assert len(logins) == 2
+    assert logins[1].at - logins[0].at >= 3
+
+
 async def test_an_answer_whose_receipt_is_lost_is_not_sent_twice(
     office: Office, telegram: LoopbackTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:

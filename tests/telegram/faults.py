@@ -32,10 +32,15 @@ class Faults:
         self.answer_delay = 0.0
         self.clock_offset = 0.0
         self.floods: dict[BotSide, Flood] = {}
+        self.login_floods: dict[BotSide, Flood] = {}
 
     def flood(self, bot: BotSide, seconds: int, times: int = 1) -> None:
         """The bot's next `times` messages are answered 420 FLOOD_WAIT_seconds."""
         self.floods[bot] = Flood(seconds, times)
+
+    def flood_logins(self, bot: BotSide, seconds: int, times: int = 1) -> None:
+        """The bot's next `times` logins are answered 420 FLOOD_WAIT_seconds."""
+        self.login_floods[bot] = Flood(seconds, times)
 
     def drop(self) -> None:
         """Every connection is closed. New ones are welcome.

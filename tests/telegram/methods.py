@@ -12,6 +12,7 @@ from pyrogram.raw.all import layer
 
 from tests.telegram import tl
 from tests.telegram.account import BotSide
+from tests.telegram.faults import Flood
 from tests.telegram.sent import sent
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Methods:
             raise Refusal(400, "ACCESS_TOKEN_EXPIRED")
         if bot.banned:
             raise Refusal(401, "USER_DEACTIVATED_BAN")
+        _flooded(self._telegram.login_floods.get(bot))
         if bot.migrate_to is not None:
             dc, bot.migrate_to = bot.migrate_to, None
             raise Refusal(303, f"USER_MIGRATE_{dc}")
@@ -158,7 +160,7 @@ class Methods:
         return tl.full_user(bot)
 
     def _send(self, bot: BotSide, query: Any) -> Any:
-        self._flooded(bot)
+        _flooded(self._telegram.floods.get(bot))
         peer, chat_id = self._recipient(bot, query.peer)
         telegram = self._telegram
         if query.random_id in bot.random_ids:
@@ -175,12 +177,6 @@ class Methods:
             telegram.answers_to_lose -= 1
             raise AnswerLost
         return self._acceptance(bot, query, update, now)
-
-    def _flooded(self, bot: BotSide) -> None:
-        flood = self._telegram.floods.get(bot)
-        if flood and flood.times > 0:
-            flood.times -= 1
-            raise Refusal(420, f"FLOOD_WAIT_{flood.seconds}")
 
     def _recipient(self, bot: BotSide, peer: Any) -> tuple[Any, int]:
         if isinstance(peer, types.InputPeerChat) and peer.chat_id in bot.groups:
@@ -225,3 +221,9 @@ class Methods:
         accepted = tl.updates(bot, [update], now)
         accepted.updates.insert(0, known)
         return accepted
+
+
+def _flooded(flood: Flood | None) -> None:
+    if flood and flood.times > 0:
+        flood.times -= 1
+        raise Refusal(420, f"FLOOD_WAIT_{flood.seconds}")
