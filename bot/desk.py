@@ -1,7 +1,7 @@
 """What one thing that a person has said leads to: a start is bound and answered, a block is noted."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
@@ -13,16 +13,10 @@ from bot.replier import FIRST_WAIT, LONGEST_WAIT, Replier
 from domain.attribution import Owner
 from domain.clock import Clock
 from domain.errors import StoreError, StoreUnavailable
+from domain.ports import People
 
 STARTS_AT_ONCE = 64
 DISCARD_SECONDS = 0.25
-
-
-class Known(Protocol):
-    """What is known of the people of a bot."""
-
-    async def replied(self, start_ids: Sequence[UUID]) -> set[UUID]: ...
-    async def note_block(self, owner: Owner, *, blocked: bool, at_ms: int) -> None: ...
 
 
 class Copies(Protocol):
@@ -39,13 +33,13 @@ class Desk:
         *,
         reception: Reception,
         replier: Replier,
-        known: Known,
+        people: People,
         copies: Copies | None,
         clock: Clock,
     ) -> None:
         self._reception = reception
         self._replier = replier
-        self._known = known
+        self._people = people
         self._copies = copies
         self._clock = clock
         self._places = asyncio.Semaphore(STARTS_AT_ONCE)
@@ -84,7 +78,7 @@ class Desk:
 
     async def _was_answered(self, start_id: UUID) -> bool:
         try:
-            return bool(await self._known.replied([start_id]))
+            return bool(await self._people.replied([start_id]))
         except StoreError:
             return False  # Telegram does not take the same answer twice
 
@@ -102,7 +96,7 @@ class Desk:
         at_ms = moment(said.at_ms, self._clock.now_ms())
         for wait in _waits():
             try:
-                await self._known.note_block(owner, blocked=said.blocked, at_ms=at_ms)
+                await self._people.note_block(owner, blocked=said.blocked, at_ms=at_ms)
             except StoreError:
                 await asyncio.sleep(wait)
             else:

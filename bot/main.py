@@ -12,13 +12,14 @@ from backends.folders import FolderLock
 from backends.sql.bot_accounts import SqlBotAccounts
 from backends.sql.keys import SqlKeys
 from backends.sql.people import SqlPeople
-from bot.account import Account, HeldElsewhere
+from bot.account import Account
 from bot.associate import Associate
 from bot.desk import Desk
 from bot.intake import Handle
 from bot.line import Line, Unreachable
 from bot.mtproto.client import MtprotoLine
 from bot.mtproto.server import client_options
+from bot.presence import HeldElsewhere, Presence
 from bot.reception import Reception
 from bot.replier import NoteBook, Replier
 from bot.roster import Roster
@@ -67,7 +68,7 @@ class Worker:
         self._accounts = SqlBotAccounts(self._stores.engine)
         self._catalog = CatalogCache(self._stores.catalog, settings.catalog_file, clock)
         self._roster = Roster(
-            sealed=self._accounts,
+            accounts=self._accounts,
             tokens=BotTokens(keyring, read_bot_tokens(settings.bot_tokens_file)),
             known=self._catalog,
             sessions=settings.bot_sessions,
@@ -116,7 +117,7 @@ class Worker:
         return {
             "ready": bool(self._running) and all(account.connected for account, _ in self._running.values()),
             "bots": {
-                account.bot.username: {"connected": account.connected, "health": account.health}
+                account.bot.username: {"connected": account.connected, "health": account.presence.health}
                 for account, _ in self._running.values()
             },
             "tiers": self._stores.chain.states() | {"sql": self._stores.guarded.state},
@@ -124,7 +125,7 @@ class Worker:
 
     def render(self) -> bytes:
         """What Prometheus reads."""
-        self.metrics.bots(Counter(account.health for account, _ in self._running.values()))
+        self.metrics.bots(Counter(account.presence.health for account, _ in self._running.values()))
         return self.metrics.render()
 
     async def _start_all(self, stop: asyncio.Event) -> None:
@@ -139,9 +140,9 @@ class Worker:
         accounts = [self._account(bot) for bot in bots]
         try:
             for account in accounts:
-                await account.hold()
+                await account.presence.hold()
         except HeldElsewhere as error:
-            await asyncio.gather(*(account.let_go() for account in accounts))
+            await asyncio.gather(*(account.presence.let_go() for account in accounts))
             raise ConfigError(str(error)) from None
         for account in accounts:
             self._start(account, stop)
@@ -173,11 +174,10 @@ class Worker:
         notes = NoteBook(self._people, self._clock)
         return Account(
             bot=bot,
-            worker=self._name,
+            presence=Presence(bot=bot, worker=self._name, accounts=self._accounts, clock=self._clock),
             make_line=self._line,
             make_handle=lambda line: self._handle(line, notes),
             notes=notes,
-            accounts=self._accounts,
             state_file=StateFile(self._settings.bot_sessions / f"{bot.username.lower()}.state"),
             clock=self._clock,
             observer=self.metrics,
@@ -200,7 +200,7 @@ class Worker:
         return Desk(
             reception=self._reception,
             replier=replier,
-            known=self._people,
+            people=self._people,
             copies=self._stores.redis,
             clock=self._clock,
         ).handle

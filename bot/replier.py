@@ -1,9 +1,7 @@
 """Answers on their way to people: late rather than never, and never twice."""
 
 import asyncio
-from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import Protocol
 from uuid import UUID
 
 from bot.incoming import Outgoing, Person
@@ -12,6 +10,7 @@ from domain.clock import Clock
 from domain.errors import StoreError
 from domain.observations import Observer
 from domain.people import Reply, ReplyOutcome
+from domain.ports import People
 from runtime.logs import get_logger
 
 SENDS_AT_ONCE = 32
@@ -21,12 +20,6 @@ NOTES_AT_ONCE = 500
 MOST_NOTES = 100_000
 GIVE_UP_MS = 3_600_000
 _log = get_logger("trilha.bot")
-
-
-class Notes(Protocol):
-    """Where it is kept that a start was answered."""
-
-    async def note_replies(self, replies: Sequence[Reply]) -> Collection[UUID]: ...
 
 
 class Replier:
@@ -75,8 +68,8 @@ class NoteBook:
     Telegram itself refuses a second one with the same `reply_id`.
     """
 
-    def __init__(self, notes: Notes, clock: Clock) -> None:
-        self._store = notes
+    def __init__(self, people: People, clock: Clock) -> None:
+        self._people = people
         self._clock = clock
         self._waiting: dict[UUID, Reply] = {}
         self._written: dict[UUID, asyncio.Future[None]] = {}
@@ -100,7 +93,7 @@ class NoteBook:
         if not batch:
             return
         with suppress(StoreError):
-            absent = set(await self._store.note_replies(batch))
+            absent = set(await self._people.note_replies(batch))
             for reply in batch:
                 if reply.start_id not in absent or self._clock.now_ms() - reply.at_ms > GIVE_UP_MS:
                     self._done(reply.start_id)

@@ -6,13 +6,8 @@ from typing import Protocol
 
 from domain.errors import StoreError
 from domain.links import Bot
+from domain.ports import BotAccounts
 from privacy.bot_tokens import BotTokens
-
-
-class SealedTokens(Protocol):
-    """Sealed tokens by bot id, from SQL."""
-
-    async def tokens(self) -> dict[int, bytes]: ...
 
 
 class KnownBots(Protocol):
@@ -25,8 +20,8 @@ class KnownBots(Protocol):
 class Roster:
     """Looks again each time it is asked: bots come and tokens change while the worker runs."""
 
-    def __init__(self, *, sealed: SealedTokens, tokens: BotTokens, known: KnownBots, sessions: Path) -> None:
-        self._sealed = sealed
+    def __init__(self, *, accounts: BotAccounts, tokens: BotTokens, known: KnownBots, sessions: Path) -> None:
+        self._accounts = accounts
         self._tokens = tokens
         self._known = known
         self._sessions = sessions
@@ -56,7 +51,7 @@ class Roster:
     async def _refresh(self) -> bool:
         """False when SQL cannot be asked: what it said last is what is known."""
         try:
-            self._last = await self._sealed.tokens()
+            self._last = await self._accounts.tokens()
         except StoreError:
             return False
         return True
