@@ -96,8 +96,8 @@ class Intake:
 
     async def finish(self, seconds: float) -> None:
         """Let what has begun come to its end, in that time; what does not comes again at the next start."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks.values()), timeout=seconds)
+        if self._watchers:
+            await asyncio.wait(set(self._watchers), timeout=seconds)
         for task in (*self._tasks.values(), *self._watchers):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), *self._watchers, return_exceptions=True)
