@@ -17,6 +17,7 @@ from domain.ports import People
 
 STARTS_AT_ONCE = 64
 DISCARD_SECONDS = 0.25
+BLOCKED = "USER_IS_BLOCKED"
 
 
 class Copies(Protocol):
@@ -47,7 +48,9 @@ class Desk:
     async def handle(self, said: Incoming | Blocking, again: bool) -> None:  # noqa: FBT001  a Handle
         """Returns once it is dealt with, however long the stores are down. Raises Dismissed."""
         if isinstance(said, Blocking):
-            await self._note_block(said)
+            owner = Owner(bot_id=said.bot.id, telegram_id=said.telegram_id)
+            at_ms = moment(said.at_ms, self._clock.now_ms())
+            await self._note_block(owner, blocked=said.blocked, at_ms=at_ms)
             return
         recognised = self._reception.recognise(said)
         if recognised is not None:
@@ -55,12 +58,16 @@ class Desk:
 
     async def _start(self, recognised: Recognised, *, again: bool) -> None:
         """Bind, then answer. When nothing can keep the start, the person does not wait for that."""
-        began = self._clock.monotonic()
+        began, start = self._clock.monotonic(), recognised.start
         received = await self._redeemed(recognised)
-        if not (again and await self._was_answered(recognised.start.id)):
+        refused = None
+        if not (again and await self._was_answered(start.id)):
             outgoing = (received or recognised).outgoing
-            await self._replier.answer(recognised.person, outgoing, recognised.start.id, began=began)
+            refused = await self._replier.answer(recognised.person, outgoing, start.id, began=began)
         await self._let_go_of_copies(received or await self._redeemed_at_last(recognised))
+        if refused is not None and refused.name == BLOCKED:
+            # The block itself may have come before anything was known of the person.
+            await self._note_block(start.owner, blocked=True, at_ms=self._clock.now_ms())
 
     async def _redeemed(self, recognised: Recognised) -> Received | None:
         try:
@@ -91,12 +98,10 @@ class Desk:
                 async with asyncio.timeout(DISCARD_SECONDS):
                     await self._copies.discard(answer.click.id)
 
-    async def _note_block(self, said: Blocking) -> None:
-        owner = Owner(bot_id=said.bot.id, telegram_id=said.telegram_id)
-        at_ms = moment(said.at_ms, self._clock.now_ms())
+    async def _note_block(self, owner: Owner, *, blocked: bool, at_ms: int) -> None:
         for wait in _waits():
             try:
-                await self._people.note_block(owner, blocked=said.blocked, at_ms=at_ms)
+                await self._people.note_block(owner, blocked=blocked, at_ms=at_ms)
             except StoreError:
                 await asyncio.sleep(wait)
             else:

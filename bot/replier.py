@@ -33,27 +33,34 @@ class Replier:
         self._places = asyncio.Semaphore(SENDS_AT_ONCE)
         self._paused_until = 0.0
 
-    async def answer(self, person: Person, outgoing: Outgoing, start_id: UUID, *, began: float) -> None:
-        """Send it, and write down what became of it. Raises Dismissed: the bot itself is refused, nothing was sent."""
-        outcome = await self._send(person, outgoing, start_id)
+    async def answer(
+        self, person: Person, outgoing: Outgoing, start_id: UUID, *, began: float
+    ) -> Refused | None:
+        """Send it, and write down what became of it; why Telegram refused it for good, if it did.
+
+        Raises Dismissed: the bot itself is refused, nothing was sent.
+        """
+        refused = await self._send(person, outgoing, start_id)
+        outcome: ReplyOutcome = "sent" if refused is None else "refused"
         self._observer.reply(outcome, self._clock.monotonic() - began)
         await self._notes.add(Reply(start_id=start_id, outcome=outcome, at_ms=self._clock.now_ms()))
+        return refused
 
-    async def _send(self, person: Person, outgoing: Outgoing, start_id: UUID) -> ReplyOutcome:
+    async def _send(self, person: Person, outgoing: Outgoing, start_id: UUID) -> Refused | None:
         wait = FIRST_WAIT
         while True:
             async with self._places:
                 await self._pause()
                 try:
                     await self._line.send(person, outgoing, reply_id=reply_id(start_id))
-                    return "sent"
+                    return None
                 except Flooded as error:
                     self._paused_until = self._clock.monotonic() + error.seconds
                     _log.warning("Telegram wants a pause", seconds=error.seconds)
                     continue
                 except Refused as error:
                     _log.info("an answer was refused", reason=error.name)
-                    return "refused"
+                    return error
                 except Unreachable:
                     pass
             await asyncio.sleep(wait)

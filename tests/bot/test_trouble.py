@@ -284,6 +284,7 @@ async def test_somebody_who_blocked_the_bot_meanwhile_is_attributed_all_the_same
     assert (await office.site.row(token)).owner_telegram_id == 42
     (start,) = await office.site.rows(starts)
     assert start.reply == "refused"
+    await until_blocked(office, True)
 
 
 def metric(worker: object, line: str) -> float:
