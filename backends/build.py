@@ -13,6 +13,7 @@ from backends.breaker import Breaker, Policy
 from backends.chain import FallbackChain, Tiers
 from backends.disk import DiskStore
 from backends.folders import FolderLock, private_folder
+from backends.guarded import NAME as LEDGER
 from backends.guarded import GuardedLedger
 from backends.redis import RedisStore
 from backends.ring import Ring
@@ -60,6 +61,10 @@ class Stores:
             with suppress(StoreUnavailable, TimeoutError):
                 async with asyncio.timeout(REQUEST_PATIENCE):
                     await self.redis.probe()
+
+    def states(self) -> dict[str, str]:
+        """Breaker states: of each tier, and of the ledger as starts see it."""
+        return self.chain.states() | {LEDGER: self.guarded.state}
 
     async def probe(self) -> None:
         """Let each store that was given a rest try whether it works again. Called in the background, again and again."""

@@ -1,4 +1,7 @@
-"""A ledger that is left alone while it does not answer, so that nobody who presses START waits for it in vain."""
+"""A ledger that is left alone while it does not answer, so that nobody who presses START waits for it in vain.
+
+Its breaker is not the sql tier's: a start may take seconds where a click in a redirect has milliseconds.
+"""
 
 import asyncio
 from typing import Protocol
@@ -12,6 +15,7 @@ from domain.observations import Observer
 from domain.outcomes import LedgerRow
 
 PROBE_SECONDS = 2.0
+NAME = "ledger"  # in metrics and /readyz
 
 
 class ProbedLedger(Protocol):
@@ -44,7 +48,10 @@ class GuardedLedger:
             row = await self._ledger.record_start(start, click)
         except (StoreUnavailable, asyncio.CancelledError) as error:
             refused = isinstance(error.__cause__, ConnectionError)
+            before = self.state
             self._breaker.failed(ticket, self._clock.monotonic(), refused=refused)
+            if self.state != before:
+                self._tell()
             raise
         self._breaker.succeeded(ticket, self._clock.monotonic())
         return row
@@ -61,4 +68,7 @@ class GuardedLedger:
             self._breaker.failed(ticket, self._clock.monotonic())
         else:
             self._breaker.succeeded(ticket, self._clock.monotonic())
-        self._observer.breaker("sql", self.state)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._observer.breaker(NAME, self.state)

@@ -81,7 +81,7 @@ class Account:
             return error.seconds
         except LineError as error:
             _log.warning("the line to Telegram is broken", bot=self.bot.username, reason=str(error))
-        self._observer.line("reopened")
+            self._observer.reopened()
         return min(2 * wait, LONGEST_WAIT)
 
     async def _serve(self, stop: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ from privacy.token import Minter
 
 LEDGER_SECONDS = 2.5
 LATE_MS = 5000
+MAX_TELEGRAM_ID = 2**52 - 1  # Telegram promises at most 52 significant bits for a person
 COMMAND = "/start"
 
 

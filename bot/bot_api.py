@@ -7,16 +7,13 @@ from typing import Any
 
 import msgspec
 
+from bot.associate import MAX_TELEGRAM_ID
 from bot.incoming import Blocking, Incoming, Outgoing, Person
 from domain.errors import TrilhaError
 from domain.links import Bot
 
-# Telegram promises at most 52 significant bits for a person, and shows names of up to 64 characters.
-MAX_TELEGRAM_ID = 2**52 - 1
 MAX_MESSAGE_ID = 2**63 - 1
 MAX_SECONDS = 2**40
-MAX_NAME = 64
-MAX_LANGUAGE = 35
 PRIVATE = "private"
 # What a person becomes to a bot by blocking it, and by taking that back.
 _BLOCKED = {"kicked": True, "member": False}
@@ -103,11 +100,7 @@ def _incoming(message: _Message, bot: Bot) -> Incoming | None:
     sender = _person_in(message.chat, message.sender)
     if sender is None or message.text is None or not 0 < message.message_id <= MAX_MESSAGE_ID:
         return None
-    person = Person(
-        telegram_id=sender.id,
-        first_name=sender.first_name[:MAX_NAME],
-        language=(sender.language_code or "")[:MAX_LANGUAGE],
-    )
+    person = Person.told(sender.id, first_name=sender.first_name, language=sender.language_code)
     return Incoming(
         bot=bot,
         person=person,

@@ -1,7 +1,6 @@
 """What one thing that a person has said leads to: a start is bound and answered, a block is noted."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
@@ -14,6 +13,7 @@ from domain.attribution import Owner
 from domain.clock import Clock
 from domain.errors import StoreError, StoreUnavailable
 from domain.ports import People
+from runtime.lifecycle import longer_waits
 
 STARTS_AT_ONCE = 64
 DISCARD_SECONDS = 0.25
@@ -77,7 +77,7 @@ class Desk:
             return None
 
     async def _redeemed_at_last(self, recognised: Recognised) -> Received:
-        waits = _waits()
+        waits = longer_waits(FIRST_WAIT, LONGEST_WAIT)
         while True:
             await asyncio.sleep(next(waits))
             if (received := await self._redeemed(recognised)) is not None:
@@ -92,25 +92,16 @@ class Desk:
     async def _let_go_of_copies(self, received: Received) -> None:
         """Only of a click that SQL has, with its owner: the copy in Redis was for this moment."""
         answer = received.answer
-        kept = answer.owner and answer.click is not None
-        if kept and answer.click is not None and self._copies is not None:
+        if answer.owner and answer.click is not None and self._copies is not None:
             with suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(DISCARD_SECONDS):
                     await self._copies.discard(answer.click.id)
 
     async def _note_block(self, owner: Owner, *, blocked: bool, at_ms: int) -> None:
-        for wait in _waits():
+        for wait in longer_waits(FIRST_WAIT, LONGEST_WAIT):
             try:
                 await self._people.note_block(owner, blocked=blocked, at_ms=at_ms)
             except StoreError:
                 await asyncio.sleep(wait)
             else:
                 return
-
-
-def _waits() -> Iterator[float]:
-    """Longer and longer, without an end."""
-    wait = FIRST_WAIT
-    while True:
-        yield wait
-        wait = min(2 * wait, LONGEST_WAIT)

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from domain.links import Bot, Button
 
+# Telegram shows names of up to 64 characters; language tags have at most 35 (RFC 5646).
+MAX_NAME, MAX_LANGUAGE = 64, 35
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
@@ -16,6 +19,18 @@ class Person:
     first_name: str = ""
     language: str = ""
     access_hash: int = field(default=0, repr=False)
+
+    @classmethod
+    def told(
+        cls, telegram_id: int, *, first_name: str | None, language: str | None, access_hash: int | None = None
+    ) -> "Person":
+        """As Telegram tells it, cropped, with what it leaves out empty."""
+        return cls(
+            telegram_id=telegram_id,
+            first_name=(first_name or "")[:MAX_NAME],
+            language=(language or "")[:MAX_LANGUAGE],
+            access_hash=access_hash or 0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ ids, and their answers the same answers (docs/adr/0019).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from bot.incoming import Blocking, Incoming
@@ -45,17 +45,13 @@ class Intake:
         """The state to begin from next time: all before it is done."""
         return UpdateState(pts=self._pts.done, qts=self._qts.done, date=self._date)
 
-    @property
-    def busy(self) -> int:
-        """How many starts are being dealt with."""
-        return len(self._tasks)
-
     def pushed(self, updates: Updates) -> None:
         """Take up what came. Never waits."""
         for update in updates.updates:
             progress = self._pts if update.sequence == "pts" else self._qts
             progress.begin(update.end, update.count)
-            self._after(self._take(update.says, again=False), [(progress, update.end, update.count)])
+            task = self._take(update.says, again=False)
+            self._after([task] if task else [], [(progress, update.end, update.count)])
         if not self.has_hole:
             self._date = max(self._date, updates.date)
         if updates.behind or self.has_hole:
@@ -118,7 +114,7 @@ class Intake:
             progress.begin(end, count)
         tasks = [task for said in difference.says if (task := self._take(said, again=True)) is not None]
         self._date = max(self._date, after.date)
-        self._after_all(tasks, spans)
+        self._after(tasks, spans)
 
     def _take(self, says: Incoming | Blocking | None, *, again: bool) -> asyncio.Task[bool] | None:
         """A task that deals with it, or the one that already does; None when there is nothing to do."""
@@ -165,16 +161,12 @@ class Intake:
         if len(self._handled) > REMEMBERED:
             del self._handled[next(iter(self._handled))]
 
-    def _after(self, task: asyncio.Task[bool] | None, spans: list[tuple[Progress, int, int]]) -> None:
-        self._after_all([] if task is None else [task], spans)
-
-    def _after_all(self, tasks: Iterable[asyncio.Task[bool]], spans: list[tuple[Progress, int, int]]) -> None:
+    def _after(self, tasks: list[asyncio.Task[bool]], spans: list[tuple[Progress, int, int]]) -> None:
         """Those numbers are done once all of that is."""
-        waiting = list(tasks)
-        if not waiting:
+        if not tasks:
             _finish(spans)
             return
-        watcher = asyncio.create_task(_finish_after(waiting, spans))
+        watcher = asyncio.create_task(_finish_after(tasks, spans))
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
 

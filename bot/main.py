@@ -120,7 +120,7 @@ class Worker:
                 account.bot.username: {"connected": account.connected, "health": account.presence.health}
                 for account, _ in self._running.values()
             },
-            "tiers": self._stores.chain.states() | {"sql": self._stores.guarded.state},
+            "tiers": self._stores.states(),
         }
 
     def render(self) -> bytes:
@@ -151,7 +151,7 @@ class Worker:
         """Take up bots that were given a token since, or whose place is free again; leave those whose token is gone."""
         bots = {bot.id: bot for bot in await self._roster.bots()}
         for bot_id, (account, task) in list(self._running.items()):
-            if bots.get(bot_id, account.bot).username != account.bot.username or bot_id not in bots:
+            if bot_id not in bots or bots[bot_id].username != account.bot.username:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 del self._running[bot_id]
@@ -190,7 +190,7 @@ class Worker:
         return MtprotoLine(
             bot=bot,
             token=token,
-            folder=self._settings.bot_sessions,
+            session=self._roster.session(bot),
             api=self._api,
             options=self._options,
         )

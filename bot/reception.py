@@ -1,8 +1,7 @@
 """From a private message to what became of it and what to answer: the same for MTProto and for the webhook."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
-from uuid import UUID
+from typing import Protocol
 
 from bot.associate import Associate, StartAnswer, StartRequest
 from bot.incoming import Incoming, Outgoing, Person
@@ -10,8 +9,6 @@ from bot.replies import reply_to
 from domain.attribution import Start
 from domain.errors import InvalidToken
 from domain.links import Link
-
-Payload = Literal["token", "none", "foreign"]
 
 
 class Links(Protocol):
@@ -22,23 +19,17 @@ class Links(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """A message that is a start. payload: what came with it; foreign is no token of ours, or one too old.
-
-    `start.id` names the start, and its reply, for good. outgoing: the answer as long as no store was asked.
-    """
+    """A message that is a start. `start.id` names it, and its reply, for good. outgoing: the answer while no store was asked."""
 
     start: Start
-    payload: Payload
     person: Person
     outgoing: Outgoing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What became of a start, and the answer to it. `start_id` names its reply for good."""
+    """What became of a start, and the answer to it."""
 
-    start_id: UUID
-    payload: Payload
     answer: StartAnswer
     outgoing: Outgoing
 
@@ -72,21 +63,18 @@ class Reception:
         )
         if request is None:
             return None
-        payload: Payload = "token" if request.token else "none"
         try:
             start = self._associate.start_of(request)
         except InvalidToken:
-            payload, start = "foreign", self._associate.start_of(request.without_token())
+            start = self._associate.start_of(request.without_token())
         outgoing = reply_to(incoming.person, self._link(start), None)
-        return Recognised(start=start, payload=payload, person=incoming.person, outgoing=outgoing)
+        return Recognised(start=start, person=incoming.person, outgoing=outgoing)
 
     async def redeem(self, recognised: Recognised) -> Received:
         """Bind it. Raises StoreUnavailable: try again."""
         answer = await self._associate.bind(recognised.start)
         ad = answer.click.ad if answer.click else None
         return Received(
-            start_id=recognised.start.id,
-            payload=recognised.payload,
             answer=answer,
             outgoing=reply_to(recognised.person, self._link(recognised.start), ad),
         )

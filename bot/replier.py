@@ -11,6 +11,7 @@ from domain.errors import StoreError
 from domain.observations import Observer
 from domain.people import Reply, ReplyOutcome
 from domain.ports import People
+from runtime.lifecycle import longer_waits
 from runtime.logs import get_logger
 
 SENDS_AT_ONCE = 32
@@ -47,7 +48,7 @@ class Replier:
         return refused
 
     async def _send(self, person: Person, outgoing: Outgoing, start_id: UUID) -> Refused | None:
-        wait = FIRST_WAIT
+        waits = longer_waits(FIRST_WAIT, LONGEST_WAIT)
         while True:
             async with self._places:
                 await self._pause()
@@ -63,8 +64,7 @@ class Replier:
                     return error
                 except Unreachable:
                     pass
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
+            await asyncio.sleep(next(waits))
 
     async def _pause(self) -> None:
         await asyncio.sleep(max(0.0, self._paused_until - self._clock.monotonic()))

@@ -9,10 +9,9 @@ import typer
 
 from backends.folders import FolderLock
 from backends.spool import spools_under
-from backends.sql.bot_accounts import SqlBotAccounts
-from backends.sql.engine import make_engine
+from cli.bot_facts import all_facts, registry_of
 from cli.children import Child, Children
-from cli.common import CLOCK, PATIENCE, catalog_of
+from cli.common import CLOCK, catalog_of
 from cli.processes import migrate_with
 from cli.shown_link import ad_url
 from cli.valkey import find_valkey, socket_path, valkey_command
@@ -21,7 +20,6 @@ from daemon.edge import listen
 from daemon.worker import work
 from domain.errors import ConfigError, StoreUnavailable
 from domain.links import Link
-from privacy.bot_tokens import read_bot_tokens
 from privacy.keyring import Keyring
 from privacy.redact import redact_event
 from runtime.lifecycle import sleep_until, stop_on_signals
@@ -151,17 +149,8 @@ async def _bots_to_be(given: Settings) -> list[str]:
     """The bots that have a token, if Telegram can be logged in to at all."""
     if given.telegram_api_id is None:
         return []
-    in_file = read_bot_tokens(given.bot_tokens_file)
-    engine = make_engine(given.sql, patience=PATIENCE)
-    try:
-        statuses = await SqlBotAccounts(engine).overview()
-    finally:
-        await engine.dispose()
-    return [
-        status.bot.username
-        for status in statuses
-        if status.has_token or status.bot.username.lower() in in_file
-    ]
+    async with registry_of(given) as registry:
+        return [found.bot.username for found in await all_facts(registry, given) if found.ours]
 
 
 async def _wait_until_ready(given: Settings, children: Children, stop: asyncio.Event) -> bool:

@@ -106,7 +106,7 @@ class Daemon:
             health=Health(
                 catalog_loaded=lambda: self.catalog.loaded,
                 catalog_checked_ms=lambda: self.catalog.checked_ms,
-                tiers=self.stores.chain.states,
+                tiers=self.stores.states,
                 ring_waiting=lambda: len(self.stores.ring),
             ),
             metrics=self._metrics.render,

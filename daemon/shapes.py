@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from bot.associate import MAX_TELEGRAM_ID
 from domain.enrichment import Automation, Device, TrafficClass
 
 # Telegram's ids are positive; a person's has at most 52 significant bits.
-TelegramId = Annotated[int, msgspec.Meta(ge=1, le=2**52 - 1)]
+TelegramId = Annotated[int, msgspec.Meta(ge=1, le=MAX_TELEGRAM_ID)]
 UpdateId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from runtime.logs import get_logger
 
@@ -34,3 +34,11 @@ async def sleep_until(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
         return
+
+
+def longer_waits(first: float, longest: float) -> Iterator[float]:
+    """Seconds between tries, each twice the one before, up to the longest; without an end."""
+    wait = first
+    while True:
+        yield wait
+        wait = min(2 * wait, longest)

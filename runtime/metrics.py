@@ -18,12 +18,12 @@ from domain.outcomes import Durability, Receipt
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0)
 STATES = {"closed": 0, "half_open": 1, "open": 2}
 TIERS = ("redis", "disk", "sql")
+BREAKERS = (*TIERS, "ledger")
 OPERATIONS = ("put", "find", "probe")
 ANSWERS = ("ok", "failed", "skipped", "rejected")
 STARTS = ("attributed", "direct", "taken", "unknown")
 START_STATES = ("settled", "deferred")
 REPLIES = ("sent", "refused")
-LINE_EVENTS = ("reopened",)
 HEALTHS = ("unknown", "ok", "banned", "revoked", "renamed")
 OTHER = "other"
 UNKNOWN_STATE = -1
@@ -137,9 +137,11 @@ class Metrics:
             )
         )
         self._breakers = self._new(
-            _Count(gauge, "trilha_breaker", "0 closed, 1 half-open, 2 open", tier=TIERS)
+            _Count(gauge, "trilha_breaker", "0 closed, 1 half-open, 2 open", tier=BREAKERS)
         )
-        self._opened = self._new(_Count(count, "trilha_breaker_opened", "Times a breaker opened", tier=TIERS))
+        self._opened = self._new(
+            _Count(count, "trilha_breaker_opened", "Times a breaker opened", tier=BREAKERS)
+        )
         self._ring = self._new(_Count(gauge, "trilha_ring_waiting", "Clicks in memory that no store has"))
         self._dropped = self._new(
             _Count(count, "trilha_ring_dropped", "Clicks lost because the ring was full")
@@ -157,8 +159,8 @@ class Metrics:
         self._recovered = self._new(
             _Count(count, "trilha_bot_recovered", "Updates that Telegram had to be asked for")
         )
-        self._lines = self._new(
-            _Count(count, "trilha_bot_lines", "What became of lines to Telegram", event=LINE_EVENTS)
+        self._reopened = self._new(
+            _Count(count, "trilha_bot_reopened", "Lines to Telegram that broke and were opened again")
         )
         self._bots = self._new(_Count(gauge, "trilha_bots", "Bots of this worker by health", health=HEALTHS))
 
@@ -204,9 +206,9 @@ class Metrics:
         """Updates that were missed and then asked for."""
         self._recovered.add(updates)
 
-    def line(self, event: str) -> None:
-        """What became of a line to Telegram."""
-        self._lines.add(1, event)
+    def reopened(self) -> None:
+        """A line to Telegram broke, and is opened again."""
+        self._reopened.add(1)
 
     def bots(self, by_health: Mapping[str, int]) -> None:
         """The bots of this worker."""

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Update, case, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backends.sql.catalog_rows import bot_of
+from backends.sql.catalog_rows import bot_of, raise_version
 from backends.sql.engine import one_row, query, transaction
 from backends.sql.schema import bots, catalog
 from domain.accounts import BotStatus, Heartbeat, Lease, UpdateState
@@ -94,7 +94,7 @@ class SqlBotAccounts:
             await connection.execute(select(catalog.c.version).with_for_update())
             if not (await connection.execute(other)).rowcount:
                 return False
-            await _raise_version(connection)
+            await raise_version(connection)
             return True
 
         return await transaction(self._engine, work)
@@ -106,7 +106,7 @@ class SqlBotAccounts:
         change = _one(bot_id).values(username=name, username_key=key, health="unknown", health_at=None)
 
         async def work(connection: AsyncConnection) -> None:
-            await _raise_version(connection)
+            await raise_version(connection)
             if (await connection.execute(taken)).first():
                 raise ConfigError(f"@{name} is another registered bot")
             if not (await connection.execute(change)).rowcount:
@@ -123,7 +123,7 @@ class SqlBotAccounts:
     async def _change(self, bot_id: int, values: dict[Any, Any], *, raises_version: bool = True) -> None:
         async def work(connection: AsyncConnection) -> None:
             if raises_version:
-                await _raise_version(connection)
+                await raise_version(connection)
             if not (await connection.execute(_one(bot_id).values(values))).rowcount:
                 raise _absent(bot_id)
 
@@ -150,10 +150,6 @@ def _newer(column: Any, value: int) -> ColumnElement[Any]:
 
 def _absent(bot_id: int) -> ConfigError:
     return ConfigError(f"no bot with the id {bot_id}. See them all: trilha bot-account list")
-
-
-async def _raise_version(connection: AsyncConnection) -> None:
-    await connection.execute(catalog.update().values(version=catalog.c.version + 1))
 
 
 def _status(row: Any) -> BotStatus:

@@ -6,8 +6,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backends.sql.schema import bots, greetings, link_bots, links
+from backends.sql.schema import bots, catalog, greetings, link_bots, links
 from domain.links import Bot, Button, Greeting, Link, Member
+
+
+async def raise_version(connection: AsyncConnection) -> None:
+    """First in every change: it also takes the row's lock, so that changes follow one another."""
+    await connection.execute(catalog.update().values(version=catalog.c.version + 1))
 
 
 async def read_bots(connection: AsyncConnection) -> tuple[Bot, ...]:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql import pools
-from backends.sql.catalog_rows import bot_of, read_bots, read_links
+from backends.sql.catalog_rows import bot_of, raise_version, read_bots, read_links
 from backends.sql.engine import insert_if_absent, one_row, query, transaction
 from backends.sql.schema import ads, bots, catalog, links, pixels
 from domain.click import Ad
@@ -65,7 +65,7 @@ class SqlCatalog:
         name = valid_username(username)
 
         async def add(connection: AsyncConnection) -> Bot:
-            await _bump(connection)
+            await raise_version(connection)
             values = {"username": name, "username_key": name.lower(), "created_at": self._clock.now_ms()}
             await connection.execute(insert_if_absent(self._engine, bots), values)
             return await _bot(connection, name)
@@ -87,7 +87,7 @@ class SqlCatalog:
         valid_slug(slug)
 
         async def add(connection: AsyncConnection) -> Link:
-            await _bump(connection)
+            await raise_version(connection)
             if (await connection.execute(select(links.c.id).where(links.c.slug == slug))).first():
                 raise ConfigError(f"the slug {slug!r} is taken")
             number = (await connection.execute(select(func.max(links.c.id)))).scalar() or 0
@@ -120,7 +120,7 @@ class SqlCatalog:
         """
 
         async def edit(connection: AsyncConnection) -> Link:
-            await _bump(connection)
+            await raise_version(connection)
             values = await self._values(connection, fallback_url=fallback_url, pixel=pixel)
             values |= _given(
                 name=None if name is None else name[:NAME_LENGTH],
@@ -176,7 +176,7 @@ class SqlCatalog:
         """The link after a change of it."""
 
         async def whole(connection: AsyncConnection) -> Link:
-            await _bump(connection)
+            await raise_version(connection)
             await change(connection, await _one_link(connection, slug))
             return await _one_link(connection, slug)
 
@@ -200,11 +200,6 @@ class SqlCatalog:
 
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-async def _bump(connection: AsyncConnection) -> None:
-    """First in every change: it also takes the row's lock, so that changes follow one another."""
-    await connection.execute(catalog.update().values(version=catalog.c.version + 1))
 
 
 async def _version(connection: AsyncConnection) -> int:

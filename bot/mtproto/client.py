@@ -49,20 +49,20 @@ class _Client(pyrogram.Client):  # type: ignore[misc]  # untyped to us
 
 
 class MtprotoLine:
-    """A Line. `token` may be None when the session file in `folder` is logged in already."""
+    """A Line. `token` may be None when the session file `session` is logged in already."""
 
     def __init__(
         self,
         *,
         bot: Bot,
         token: str | None,
-        folder: Path,
+        session: Path,
         api: tuple[int, str],
         options: Mapping[str, Any],
     ) -> None:
         self._bot = bot
         self._token = token
-        self._folder = folder
+        self._session = session
         self._api = api
         self._options = options
         self._client: Any = None
@@ -81,7 +81,7 @@ class MtprotoLine:
             if self._token is None or telegram_id_of(self._token) == me.telegram_id:
                 return me
         await self.close()
-        self._session_file().unlink(missing_ok=True)
+        self._session.unlink(missing_ok=True)
         try:
             return await self._open()
         except _SessionEnded:
@@ -159,14 +159,13 @@ class MtprotoLine:
         return await self.me()
 
     def _make(self) -> _Client:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         api_id, api_hash = self._api
         options = dict(self._options)
         if accepts("skip_updates"):
             options["skip_updates"] = False
         return _Client(
-            name=self._bot.username.lower(),
-            workdir=str(self._folder) if not accepts("connection_factory") else self._folder,
+            name=self._session.stem,
+            workdir=self._session.parent if accepts("connection_factory") else str(self._session.parent),
             api_id=api_id,
             api_hash=api_hash,
             # Without one Pyrogram would ask on the terminal.
@@ -175,9 +174,6 @@ class MtprotoLine:
             sleep_threshold=0,
             **options,
         )
-
-    def _session_file(self) -> Path:
-        return self._folder / f"{self._bot.username.lower()}.session"
 
     def _pushed(self, updates: Any) -> None:
         self._on_updates(updates_of(self._bot, updates))

@@ -13,7 +13,7 @@ from bot.line import Difference, Dismissed, Flooded, LineError, Refused, Update,
 from domain.accounts import UpdateState
 from domain.links import Bot
 
-MAX_NAME, MAX_LANGUAGE, MAX_TEXT = 64, 16, 4096
+MAX_TEXT = 4096
 _BANNED = {"USER_DEACTIVATED", "USER_DEACTIVATED_BAN"}
 _REVOKED = {"ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_INVALID", "USER_BOT_REQUIRED"}
 SESSION_GONE = {
@@ -118,11 +118,11 @@ def _message(bot: Bot, message: Any, users: Users) -> Incoming | None:
 
 
 def _person(telegram_id: int, user: Any) -> Person:
-    return Person(
-        telegram_id=telegram_id,
-        first_name=(getattr(user, "first_name", None) or "")[:MAX_NAME],
-        language=(getattr(user, "lang_code", None) or "")[:MAX_LANGUAGE],
-        access_hash=getattr(user, "access_hash", None) or 0,
+    return Person.told(
+        telegram_id,
+        first_name=getattr(user, "first_name", None),
+        language=getattr(user, "lang_code", None),
+        access_hash=getattr(user, "access_hash", None),
     )
 
 

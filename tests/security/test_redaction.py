@@ -537,7 +537,6 @@ def test_no_metric_takes_a_strangers_text_for_a_label(secret: str) -> None:
     metrics.breaker(hostile, hostile)
     metrics.start(hostile, hostile)
     metrics.reply(hostile, 0.1)
-    metrics.line(hostile)
     metrics.bots({hostile: 1})
     shown = metrics.render().decode()
     assert secret not in shown.replace(before, "")
@@ -551,7 +550,7 @@ def test_every_method_of_the_observer_that_takes_a_text_is_tried_above() -> None
             kinds = {str(kind) for part, kind in method.__annotations__.items() if part != "return"}
             if kinds & {"<class 'str'>", str(RedirectOutcome)}:
                 taking_text.add(name)
-    assert taking_text == {"redirect", "tier", "breaker", "start", "reply", "line"}
+    assert taking_text == {"redirect", "tier", "breaker", "start", "reply"}
 
 
 def test_what_is_told_in_the_known_words_is_counted_under_them() -> None:

@@ -12,7 +12,6 @@ from backends.guarded import GuardedLedger
 from domain.attribution import Owner, Start
 from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
-from domain.observations import Silent
 
 START = Start.direct(Owner(bot_id=1, telegram_id=2), at_ms=0, update_id=3)
 
@@ -42,8 +41,12 @@ class Room:
             self.sql,
             breaker=Breaker(Policy(), lambda low, _high: low),
             clock=self.clock,
-            observer=Silent(),
+            observer=self,  # type: ignore[arg-type]
         )
+        self.told: list[tuple[str, str]] = []
+
+    def breaker(self, tier: str, state: str) -> None:
+        self.told.append((tier, state))
 
     async def starts(self, number: int) -> int:
         """How many of so many starts were refused."""
@@ -62,6 +65,7 @@ async def test_after_many_failures_nobody_waits_for_sql_any_more():
     assert await room.starts(100) == 100
     assert room.sql.asked < 30
     assert room.ledger.state == "open"
+    assert room.told == [("ledger", "open")]
 
 
 async def test_a_caller_who_gives_up_counts_as_a_failure():
