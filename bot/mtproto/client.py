@@ -19,7 +19,7 @@ from bot.incoming import Outgoing, Person
 from bot.line import Difference, Dismissed, Me, OnUpdates, Refused, Unreachable
 from bot.mtproto import fast_aes, lost_key
 from bot.mtproto.server import accepts
-from bot.mtproto.translate import SESSION_GONE, difference_of, error_of, state_of, updates_of
+from bot.mtproto.translate import SENT_ALREADY, SESSION_GONE, difference_of, error_of, state_of, updates_of
 from domain.accounts import UpdateState
 from domain.links import Bot
 from privacy.bot_tokens import telegram_id_of
@@ -30,7 +30,6 @@ ASK_SECONDS = 3.0
 CLOSE_SECONDS = 3.0
 # Of a picture that Telegram cannot fetch: the person gets the text all the same.
 _NO_PICTURE = ("WEBPAGE", "MEDIA", "EXTERNAL_URL", "PHOTO", "IMAGE", "FILE")
-_SENT_ALREADY = "RANDOM_ID_DUPLICATE"
 
 
 class _Client(pyrogram.Client):  # type: ignore[misc]  # untyped to us
@@ -138,7 +137,7 @@ class MtprotoLine:
         try:
             answer = await self._call(query)
         except Refused as error:
-            if error.name == _SENT_ALREADY:
+            if error.name == SENT_ALREADY:
                 return
             raise
         # What is sent is counted in the bot's sequence too.

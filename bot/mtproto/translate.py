@@ -9,11 +9,13 @@ from typing import Any
 from pyrogram import errors, raw
 
 from bot.incoming import Blocking, Incoming, Person
-from bot.line import Difference, Dismissed, Flooded, LineError, Refused, Update, Updates
+from bot.line import Difference, Dismissed, Flooded, LineError, Refused, Unreachable, Update, Updates
 from domain.accounts import UpdateState
 from domain.links import Bot
 
 MAX_TEXT = 4096
+SERVER_TROUBLE = 500
+SENT_ALREADY = "RANDOM_ID_DUPLICATE"
 _BANNED = {"USER_DEACTIVATED", "USER_DEACTIVATED_BAN"}
 _REVOKED = {"ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_INVALID", "USER_BOT_REQUIRED"}
 SESSION_GONE = {
@@ -74,6 +76,9 @@ def error_of(error: errors.RPCError) -> LineError:
         return Dismissed("banned")
     if name in _REVOKED or name in SESSION_GONE:
         return Dismissed("revoked")
+    # 5xx is Telegram's own trouble, and passes; but one of them says that a message is there already.
+    if (error.CODE or 0) >= SERVER_TROUBLE and name != SENT_ALREADY:
+        return Unreachable(f"Telegram has trouble of its own: {name}")
     return Refused(name)
 
 

@@ -66,6 +66,17 @@ async def test_a_flood_wait_at_the_log_in_is_obeyed(
     assert logins[1].at - logins[0].at >= 3
 
 
+async def test_trouble_of_telegrams_own_makes_an_answer_late_and_not_lost(
+    office: Office, telegram: LoopbackTelegram
+) -> None:
+    people = crowd(telegram, 2)
+    async with office.worker():
+        telegram.trouble(office.bot, times=3)
+        await press(office, people)
+        await answered_once(office, people)
+    assert {start.reply for start in await office.site.rows(starts)} == {"sent"}
+
+
 async def test_an_answer_whose_receipt_is_lost_is_not_sent_twice(
     office: Office, telegram: LoopbackTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:

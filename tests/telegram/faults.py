@@ -33,10 +33,15 @@ class Faults:
         self.clock_offset = 0.0
         self.floods: dict[BotSide, Flood] = {}
         self.login_floods: dict[BotSide, Flood] = {}
+        self.troubles: dict[BotSide, int] = {}
 
     def flood(self, bot: BotSide, seconds: int, times: int = 1) -> None:
         """The bot's next `times` messages are answered 420 FLOOD_WAIT_seconds."""
         self.floods[bot] = Flood(seconds, times)
+
+    def trouble(self, bot: BotSide, times: int = 1) -> None:
+        """The bot's next `times` messages are answered 500 RPC_CALL_FAIL, and not taken."""
+        self.troubles[bot] = times
 
     def flood_logins(self, bot: BotSide, seconds: int, times: int = 1) -> None:
         """The bot's next `times` logins are answered 420 FLOOD_WAIT_seconds."""

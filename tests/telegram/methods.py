@@ -161,6 +161,9 @@ class Methods:
 
     def _send(self, bot: BotSide, query: Any) -> Any:
         _flooded(self._telegram.floods.get(bot))
+        if (troubles := self._telegram.troubles.get(bot, 0)) > 0:
+            self._telegram.troubles[bot] = troubles - 1
+            raise Refusal(500, "RPC_CALL_FAIL")
         peer, chat_id = self._recipient(bot, query.peer)
         telegram = self._telegram
         if query.random_id in bot.random_ids:
