@@ -53,6 +53,7 @@ class Capture:
             prefetch="" if _PREFETCH.isdisjoint(headers) else _prefetch(get)[:MAX_PREFETCH],
             params=params,
             ad=ad,
+            gpc=get(b"sec-gpc", b"") == b"1",
         )
 
 

@@ -19,7 +19,8 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("visitor_key", "fbclid_key"), "pseudonym"),
     **dict.fromkeys(("sealed",), "sealed"),
     **dict.fromkeys(
-        ("clicked_at", "started_at", "method", "params", "referer_host", "language", "prefetch"), "open"
+        ("clicked_at", "started_at", "method", "params", "referer_host", "language", "prefetch", "gpc"),
+        "open",
     ),
     **dict.fromkeys(("spooled", "erased_at", "scored_at", "visitor_period", "geo_source"), "bookkeeping"),
     **dict.fromkeys(

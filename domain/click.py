@@ -29,6 +29,7 @@ class Visit(Struct, frozen=True, kw_only=True):
     prefetch: str
     params: Mapping[str, str]
     ad: "Ad"
+    gpc: bool = False
 
     def __repr__(self) -> str:
         """Names nothing personal, so that a traceback or a log line cannot leak the visitor."""
@@ -40,6 +41,7 @@ class Click(Struct, frozen=True, kw_only=True, tag="c", array_like=True):
 
     Its fields in their order are what `backends.codec` writes: new ones go to the end, with a default.
     `params` holds the ad's own parameters (utm_*, src, sck …) as they were sent, in their order.
+    `gpc`: the visitor's browser asked for no sale and no sharing of their data (`Sec-GPC: 1`).
     `visitor_key` is keyed by the period `visitor_period` (UTC days since the epoch) and means nothing outside it.
     """
 
@@ -56,6 +58,7 @@ class Click(Struct, frozen=True, kw_only=True, tag="c", array_like=True):
     visitor_period: int | None = None
     fbclid_key: bytes | None = None
     sealed: bytes | None = None
+    gpc: bool = False
 
     @property
     def at_ms(self) -> int:

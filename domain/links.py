@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from domain.conversions import CLICK_EVENT
 from domain.errors import ConfigError
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -72,7 +73,8 @@ class Greeting:
 class Link:
     """One `/go/SLUG`. `pixel` is the id of the Meta dataset that its conversions go to, or None.
 
-    pool: its bots, by priority. bridge: visitors get a page with a button instead of a redirect.
+    pool: its bots, by priority. bridge: visitors get a page with a button instead of a redirect. events_off: names of
+    events that are not reported.
     """
 
     id: int
@@ -84,6 +86,7 @@ class Link:
     paused: bool = False
     fallback_url: str | None = None
     pixel: str | None = None
+    events_off: tuple[str, ...] = (CLICK_EVENT,)
     greetings: tuple[Greeting, ...] = ()
 
     @property

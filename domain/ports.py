@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from domain.accounts import BotStatus, Heartbeat, Lease, UpdateState
 from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Click
+from domain.conversions import Delivery, DeliveryState, LaneStatus
 from domain.enrichment import Enrichment
 from domain.keys import KeyKind, SharedKey
 from domain.links import BotHealth, Catalog
@@ -115,3 +116,50 @@ class BotAccounts(Protocol):
     async def put_health(self, bot_id: int, health: BotHealth, *, at_ms: int) -> bool: ...
     async def rename(self, bot_id: int, username: str) -> None: ...
     async def overview(self) -> list[BotStatus]: ...
+
+
+class Outbox(Protocol):
+    """Conversions that wait, and what became of each. Raises StoreUnavailable; repeating anything is safe.
+
+    `due` gives the lanes (UNATTRIBUTED too) that have something due, without reading their queues. `claim` takes up to
+    `limit` of a lane's due deliveries, longest due first; nobody else gets them before `until_ms`, which is also when
+    they are due again should their claimer die. `sent`, `postpone` and `end` change only what is still pending: what was
+    erased meanwhile stays skipped. `matched` is what of the person was sent, by event. `postpone` with `back` gives a claim
+    back as if it had not been made. `hold` says since when and why a lane is held, and `release` that it is not;
+    `heard` notes a destination's warning, None that there is none. `attribute` finds the clicks of people that conversions
+    in the UNATTRIBUTED lane name, moves what has one to the lane of its link's pixel, and ends as skipped what has waited
+    longer than `give_up_ms` allows; the number of conversions moved.
+    """
+
+    async def due(self, now_ms: int) -> list[str]: ...
+    async def claim(self, lane: str, limit: int, *, now_ms: int, until_ms: int) -> list[Delivery]: ...
+    async def sent(
+        self, lane: str, matched: Mapping[UUID, tuple[str, ...]], *, trace: str | None, at_ms: int
+    ) -> None: ...
+    async def postpone(
+        self,
+        lane: str,
+        ids: Sequence[UUID],
+        *,
+        until_ms: int,
+        reason: str | None,
+        code: str | None = None,
+        back: bool = False,
+    ) -> None: ...
+    async def end(
+        self,
+        lane: str,
+        ids: Sequence[UUID],
+        state: DeliveryState,
+        *,
+        reason: str,
+        code: str | None = None,
+        trace: str | None = None,
+    ) -> None: ...
+    async def hold(self, lane: str, reason: str, *, at_ms: int) -> None: ...
+    async def release(self, lane: str) -> None: ...
+    async def heard(self, lane: str, warning: str | None) -> None: ...
+    async def lanes(self) -> list[LaneStatus]: ...
+    async def attribute(
+        self, limit: int, *, now_ms: int, until_ms: int, give_up_ms: int, touch: Literal["last", "first"]
+    ) -> int: ...

@@ -1,9 +1,4 @@
-"""Bot tokens and Telegram's api_hash: sealed in SQL (AES-256-GCM), or in files that only their owner may read.
-
-byte 0       format (1)
-bytes 1-12   nonce
-the rest     ciphertext and tag; the bot's id is authenticated with it, so a token cannot move to another bot
-"""
+"""Bot tokens and Telegram's api_hash: sealed in SQL (privacy/secret_box.py), or in files that only their owner may read."""
 
 import re
 from collections.abc import Mapping
@@ -11,18 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from domain.errors import ConfigError
-from domain.ids import random_nonce
 from domain.links import Bot, valid_username
 from privacy.keyring import Keyring
+from privacy.secret_box import open_secret, seal_secret
 from privacy.secret_file import private_text
 
 TokenSource = Literal["file", "sealed", "unreadable", "none"]
-_FORMAT = b"\x01"
-_NONCE = 12
 # A Telegram id, a colon and a secret, which has 35 characters today. Telegram promises no length.
 _TOKEN = re.compile(r"[1-9][0-9]{4,15}:[A-Za-z0-9_-]{30,64}")
 _API_HASH = re.compile(r"[0-9a-f]{32}")
@@ -45,8 +35,7 @@ class BotTokens:
 
     def seal(self, token: str, bot_id: int) -> bytes:
         """The token as SQL may have it."""
-        nonce = random_nonce()
-        return _FORMAT + nonce + self._cipher().encrypt(nonce, token.encode(), _said(bot_id))
+        return seal_secret(token, self._keyring.bot_token_key(), _said(bot_id))
 
     def of(self, bot: Bot, sealed: bytes | None) -> HeldToken:
         """The token that the bot is run with; `sealed` is what SQL has for it."""
@@ -54,24 +43,12 @@ class BotTokens:
             return HeldToken(source="file", token=text)
         if sealed is None:
             return HeldToken(source="none")
-        text = self._opened(sealed, bot.id)
+        text = open_secret(sealed, self._keyring.bot_token_key(), _said(bot.id))
         return HeldToken(source="unreadable" if text is None else "sealed", token=text)
 
-    def _opened(self, sealed: bytes, bot_id: int) -> str | None:
-        if sealed[:1] != _FORMAT or len(sealed) <= 1 + _NONCE:
-            return None
-        nonce, body = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
-        try:
-            return self._cipher().decrypt(nonce, body, _said(bot_id)).decode()
-        except (InvalidTag, UnicodeDecodeError):
-            return None
 
-    def _cipher(self) -> AESGCM:
-        return AESGCM(self._keyring.bot_token_key())
-
-
-def _said(bot_id: int) -> bytes:
-    return f"trilha bot token {bot_id}".encode()
+def _said(bot_id: int) -> str:
+    return f"trilha bot token {bot_id}"
 
 
 def valid_token(text: str) -> str:

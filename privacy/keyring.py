@@ -82,6 +82,17 @@ class Keyring:
         """What bot tokens are sealed under: a lasting key of its own, so that no rotation loses one."""
         return derive(self._keys.lasting, b"bot tokens")
 
+    def destination_key(self) -> bytes:
+        """What the secrets of destinations (pixels, webhooks) are sealed under: a lasting key of its own."""
+        return derive(self._keys.lasting, b"destinations")
+
+    def external_id(self, telegram_id: int) -> str:
+        """What Meta is told for a person, the same in every event: 64 hexadecimal digits of HMAC-SHA-256 over the Telegram
+        id under a lasting key of its own. Nobody finds the id in it by trying them all.
+        """
+        message = telegram_id.to_bytes(8, "big", signed=True)
+        return hmac.digest(derive(self._keys.lasting, b"external id"), message, "sha256").hex()
+
     def mac(self, key: bytes) -> Mac:
         """HMAC-SHA-256 under a key of this ring, prepared once and forgotten when the ring changes."""
         mac = self._macs.get(key)

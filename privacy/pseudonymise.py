@@ -44,6 +44,7 @@ class Pseudonymiser:
             visitor_period=None if visitor is None else period,
             fbclid_key=self.fbclid_key(visit.fbclid),
             sealed=self._sealer.seal(_original(visit), click_id, period),
+            gpc=visit.gpc,
         )
 
     def visitor_key(self, ip: str | None, period: int) -> bytes | None:

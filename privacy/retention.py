@@ -41,7 +41,7 @@ TABLE: tuple[Row, ...] = (
         store="memory",
         fields=_of(
             "Visit",
-            "method at_ms ip user_agent fbclid fbc_cookie fbp_cookie referer language prefetch params ad",
+            "method at_ms ip user_agent fbclid fbc_cookie fbp_cookie referer language prefetch params ad gpc",
         ),
         kind="raw",
         life=_REQUEST,
@@ -112,7 +112,7 @@ TABLE: tuple[Row, ...] = (
         fields=_of(
             "Click",
             "id link_id node ad_key method params referer_host language prefetch"
-            " visitor_key visitor_period fbclid_key",
+            " visitor_key visitor_period fbclid_key gpc",
         ),
         kind="pseudonym",
         life=_SETTLED,
@@ -184,7 +184,8 @@ TABLE: tuple[Row, ...] = (
         store="sql",
         fields=_of(
             "clicks",
-            "id link_id node ad_key clicked_at method params referer_host language prefetch spooled erased_at",
+            "id link_id node ad_key clicked_at method params referer_host language prefetch gpc spooled"
+            " erased_at",
         ),
         kind="pseudonym",
         life=_CLICK,
@@ -252,10 +253,27 @@ TABLE: tuple[Row, ...] = (
     Row(
         group=Text("Conversions to report", "Conversões a enviar"),
         store="sql",
-        fields=_of("outbox", "event_id click_id event event_at pixel_id state reason"),
-        kind="pseudonym",
+        fields=_of(
+            "outbox",
+            "event_id lane event event_at click_id link_id bot_id telegram_id value currency order_id custom state"
+            " reason code trace attempts next_at sent_at matched",
+        ),
+        kind="personal",
         life=_CLICK,
         ends=("deletion",),
+        purpose="reporting",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text(
+            "Digests (SHA-256) of the e-mail, phone and names that a conversion was reported with",
+            "Resumos (SHA-256) do e-mail, telefone e nomes com que uma conversão foi informada",
+        ),
+        store="sql",
+        fields=("outbox.person",),
+        kind="personal",
+        life=_SEALED,
+        ends=("nulling",),
         purpose="reporting",
         basis=_INTEREST,
     ),
@@ -293,7 +311,7 @@ TABLE: tuple[Row, ...] = (
         group=Text("Links, bots and pixels of the operator", "Links, bots e pixels do operador"),
         store="sql",
         fields=(
-            *_of("links", "id slug name paused strategy bridge fallback_url pixel_id created_at"),
+            *_of("links", "id slug name paused strategy bridge fallback_url pixel_id events_off created_at"),
             *_of("link_bots", "link_id bot_id weight priority"),
             *_of("greetings", "link_id language text buttons photo_url"),
             *_of(
@@ -302,6 +320,8 @@ TABLE: tuple[Row, ...] = (
                 " heard_at checked_at update_pts update_qts update_date",
             ),
             *_of("pixels", "id created_at"),
+            *_of("webhooks", "name url created_at"),
+            *_of("lanes", "lane held_at hold_reason sent_at warning"),
             *_of("catalog", "id version"),
         ),
         kind="open",
@@ -325,11 +345,17 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         group=Text(
-            "Tokens of bots, sealed under the key ring, and digests of webhook secrets",
-            "Tokens de bots, cifrados sob o chaveiro, e resumos dos segredos de webhook",
+            "Tokens of bots and pixels and secrets of webhooks, sealed under the key ring, and digests of the secrets of"
+            " Telegram's webhooks",
+            "Tokens de bots e pixels e segredos de webhooks, cifrados sob o chaveiro, e resumos dos segredos dos webhooks"
+            " do Telegram",
         ),
         store="sql",
-        fields=_of("bots", "token webhook_key"),
+        fields=(
+            *_of("bots", "token webhook_key"),
+            *_of("pixels", "token app_secret"),
+            "webhooks.secret",
+        ),
         kind="secret",
         life=_OPERATOR,
         ends=("none",),

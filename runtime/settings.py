@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, Va
 from domain.errors import ConfigError
 
 PREFIX = "TRILHA_"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Bind(BaseModel):
@@ -121,6 +123,27 @@ class Settings(BaseModel):
     public_url: str | None = Field(
         None, description="What ad URLs begin with, such as https://go.example.com; default: PUBLIC_BIND"
     )
+    meta_url: str = Field(
+        "https://graph.facebook.com",
+        description="Where Meta's Graph API is; another one for tests and demos only",
+    )
+    attribution: Literal["last", "first"] = Field(
+        "last", description="Which click of a returning person a conversion belongs to: the last or the first"
+    )
+    honour_gpc: bool = Field(
+        default=False,
+        description="Report no conversion of a click whose browser asked for no sharing (Sec-GPC: 1)",
+    )
+    phone_country: str = Field(
+        "55", pattern="^[1-9][0-9]{0,2}$", description="Country code of phone numbers that come without one"
+    )
+    webhook_hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts of your own network that webhooks may be posted to, comma-separated host or host:port",
+    )
+    profile: Literal["production", "development"] = Field(
+        "production", description="production refuses what is only for tests, such as Meta's test codes"
+    )
     geoip_paths: tuple[Path, ...] = Field(
         (), description="GeoIP databases, comma-separated .mmdb files or folders; default: HOME_DIR/geoip"
     )
@@ -153,7 +176,7 @@ class Settings(BaseModel):
             return tuple(ip_network(item, strict=True) if isinstance(item, str) else item for item in value)
         return value
 
-    @field_validator("geoip_paths", mode="before")
+    @field_validator("geoip_paths", "webhook_hosts", mode="before")
     @classmethod
     def _paths(cls, value: object) -> object:
         if isinstance(value, str):
@@ -164,6 +187,15 @@ class Settings(BaseModel):
     @classmethod
     def _registry(cls, value: str) -> str:
         if not value.startswith(("https://", "http://")):
+            raise ValueError("write it as https://host")
+        return value.rstrip("/")
+
+    @field_validator("meta_url")
+    @classmethod
+    def _meta(cls, value: str) -> str:
+        # Tokens go there: in clear to this machine only.
+        host = urlsplit(value).hostname
+        if not value.startswith("https://") and not (value.startswith("http://") and host in _LOOPBACK):
             raise ValueError("write it as https://host")
         return value.rstrip("/")
 

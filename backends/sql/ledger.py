@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Insert, Row, bindparam, case, func, null, select
+from sqlalchemy import Insert, Row, bindparam, case, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.codec import Packed, pack
 from backends.sql.engine import insert_if_absent, one_row, transaction, upsert
 from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichment_values
-from backends.sql.schema import accounting, ads, catalog, clicks, links, outbox, starts
+from backends.sql.owed import Owed
+from backends.sql.schema import accounting, ads, catalog, clicks, starts
 from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people
 from backends.sql.touches import in_order, put_touches, touch_values
 from domain.attribution import Owner, Start, StartKind
@@ -24,11 +25,9 @@ from domain.books import FIGURES, BookEntry
 from domain.click import Click
 from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
-from domain.ids import named_uuid
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, LedgerRow, Lookup, Receipt
 from domain.ports import NOTHING_ADDED
 
-START_EVENT = "ViewContent"
 _CLICK_FACT = (
     "clicked_at",
     "method",
@@ -40,6 +39,7 @@ _CLICK_FACT = (
     "visitor_period",
     "fbclid_key",
     "sealed",
+    "gpc",
 )
 _START_FACT = ("owner_bot_id", "owner_telegram_id", "started_at")
 _ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*_CLICK_FACT, *_START_FACT, *ENRICHMENT_COLUMNS))
@@ -61,7 +61,7 @@ class SqlLedger:
         # Built once: making a statement costs more than running it.
         self._put_facts = _set_once(upsert(engine, clicks))
         self._put_start = self._put_facts.returning(*clicks.c)
-        self._put_outbox = insert_if_absent(engine, outbox)
+        self._owed = Owed(engine)
         self._put_ads = insert_if_absent(engine, ads)
         self._put_note = insert_if_absent(engine, starts)
         self._put_touches = put_touches(engine)
@@ -157,7 +157,8 @@ class SqlLedger:
     ) -> None:
         await connection.execute(self._put_facts, rows)
         await self._remember_ads(connection, batch)
-        await self._complete(connection, [click.id for click in batch])
+        await self._owed.of_clicks(connection, batch)
+        await self._owed.of_starts(connection, [click.id for click in batch])
 
     async def _drop(self, connection: AsyncConnection, start: Start) -> LedgerRow | None:
         """A start whose person was erased since: nothing of it is written, and its click is buried if nobody owns it."""
@@ -184,25 +185,13 @@ class SqlLedger:
         values |= _owner_values(start)
         row = ledger_row((await connection.execute(self._put_start, values)).one())
         await self._remember_ads(connection, [click] if click is not None else [])
-        await self._complete(connection, [start.click.id])
+        await self._owed.of_starts(connection, [start.click.id])
         mine = row.owner == start.owner
         new = await self._note(connection, start, "attributed" if mine else "taken", touches)
         if new and not mine:
             # One more person with this token: its scores are made again.
             await connection.execute(_RESCORE, {"click_id": start.click.id})
         return row
-
-    async def _complete(self, connection: AsyncConnection, ids: Sequence[UUID]) -> None:
-        """The outbox rows of those clicks that now have both facts; the pixel is the link's at this moment."""
-        complete = (
-            select(clicks.c.id, clicks.c.started_at, links.c.pixel_id)
-            .join_from(clicks, links, clicks.c.link_id == links.c.id, isouter=True)
-            .where(clicks.c.id.in_(ids), _is_complete())
-        )
-        found = (await connection.execute(complete)).all()
-        if found:
-            rows = [_outbox_values(*row) for row in found]
-            await connection.execute(self._put_outbox, rows)
 
     async def _remember_ads(self, connection: AsyncConnection, batch: Iterable[Click]) -> None:
         """Put new ads into the dictionary that makes a token's ad key mean something without its click."""
@@ -283,10 +272,6 @@ def _set_once(statement: Any) -> Any:
     )
 
 
-def _is_complete() -> ColumnElement[bool]:
-    return clicks.c.clicked_at.is_not(None) & clicks.c.owner_telegram_id.is_not(None)
-
-
 def _click_values(click: Click) -> dict[str, Any]:
     return _ROW | {
         "id": click.id,
@@ -303,6 +288,7 @@ def _click_values(click: Click) -> dict[str, Any]:
         "visitor_period": click.visitor_period,
         "fbclid_key": click.fbclid_key,
         "sealed": click.sealed,
+        "gpc": click.gpc,
         "spooled": False,
     }
 
@@ -320,18 +306,6 @@ def _owner_values(start: Start) -> dict[str, Any]:
         "owner_bot_id": start.owner.bot_id,
         "owner_telegram_id": start.owner.telegram_id,
         "started_at": start.at_ms,
-    }
-
-
-def _outbox_values(click_id: UUID, started_at: int, pixel: str | None) -> dict[str, Any]:
-    return {
-        "event_id": named_uuid("event", f"{click_id}/{START_EVENT}"),
-        "click_id": click_id,
-        "event": START_EVENT,
-        "event_at": started_at,
-        "pixel_id": pixel,
-        "state": "pending" if pixel else "skipped",
-        "reason": None if pixel else "the link has no pixel",
     }
 
 
@@ -371,4 +345,5 @@ def click_of(row: Row[Any]) -> Click:
         visitor_period=row.visitor_period,
         fbclid_key=row.fbclid_key,
         sealed=row.sealed,
+        gpc=row.gpc or False,
     )

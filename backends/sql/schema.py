@@ -21,6 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
     Uuid,
     false,
+    literal_column,
 )
 
 
@@ -81,6 +82,30 @@ pixels = Table(
     metadata,
     Column("id", String(20), primary_key=True),
     Column("created_at", UtcMillis, nullable=False),
+    # Its access token, and the secret of the app that the token is of, both sealed under the key ring.
+    Column("token", LargeBinary),
+    Column("app_secret", LargeBinary),
+)
+
+# Further destinations of conversions: every one of them is posted there, signed with the (sealed) secret.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("url", String(2000), nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+# How each lane to a destination is: held until the operator has mended something, last accepted, warned.
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", String(60), primary_key=True),
+    Column("held_at", UtcMillis),
+    Column("hold_reason", String(200)),
+    Column("sent_at", UtcMillis),
+    Column("warning", String(200)),
 )
 
 links = Table(
@@ -94,6 +119,8 @@ links = Table(
     Column("bridge", Boolean, nullable=False, server_default=false()),
     Column("fallback_url", String(2000)),
     Column("pixel_id", String(20), ForeignKey("pixels.id")),
+    # Names of events that are not reported, with spaces between them.
+    Column("events_off", String(500), nullable=False, server_default="PageView"),
     Column("created_at", UtcMillis, nullable=False),
 )
 
@@ -144,6 +171,8 @@ clicks = Table(
     Column("visitor_period", Integer),
     Column("fbclid_key", LargeBinary(16)),
     Column("sealed", LargeBinary),
+    # Whether the visitor's browser asked for no sale and no sharing (Sec-GPC).
+    Column("gpc", Boolean),
     Column("owner_bot_id", Integer),
     Column("owner_telegram_id", BigInteger),
     Column("started_at", UtcMillis),
@@ -263,18 +292,55 @@ bot_users = Table(
     Index("ix_bot_users_last_started_at", "last_started_at"),
 )
 
+# A conversion for each lane that it is to go through. What is claimed is due again at `next_at`, should its relay die.
 outbox = Table(
     "outbox",
     metadata,
     Column("event_id", Uuid, primary_key=True),
-    Column("click_id", Uuid, nullable=False),
-    Column("event", String(40), nullable=False),
+    Column("lane", String(60), primary_key=True),
+    Column("event", String(50), nullable=False),
     Column("event_at", UtcMillis, nullable=False),
-    Column("pixel_id", String(20)),
-    Column("state", String(16), nullable=False),
+    # Whose it is: by the click, whose owner is the person, or by the person, or (a click that has yet to come) by both.
+    Column("click_id", Uuid),
+    Column("link_id", Integer),
+    Column("bot_id", Integer),
+    Column("telegram_id", BigInteger),
+    # Millionths of the currency.
+    Column("value", BigInteger),
+    Column("currency", String(3)),
+    Column("order_id", String(100)),
+    Column("custom", JSON(none_as_null=True)),
+    # Digests of e-mail, phone, name … by Meta's short names.
+    Column("person", JSON(none_as_null=True)),
+    Column("state", String(8), nullable=False),
     Column("reason", String(200)),
+    # The destination's own code for it, and its name for the call.
+    Column("code", String(20)),
+    Column("trace", String(100)),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", UtcMillis, nullable=False),
+    Column("sent_at", UtcMillis),
+    # What of the person was sent, as the destination calls it: "client_ip_address em fbc …".
+    Column("matched", String(200)),
     Index("ix_outbox_click_id", "click_id"),
+    Index("ix_outbox_event_at", "event_at"),
 )
+# Small: what waits, by destination and time; what failed; conversions that say who they are of. Written out as SQL: a
+# state that is a parameter keeps SQLite from using them.
+is_pending = outbox.c.state == literal_column("'pending'")
+Index("ix_outbox_due", outbox.c.lane, outbox.c.next_at, sqlite_where=is_pending, postgresql_where=is_pending)
+has_failed = outbox.c.state.in_([literal_column("'rejected'"), literal_column("'dead'")])
+Index("ix_outbox_failed", outbox.c.event_at, sqlite_where=has_failed, postgresql_where=has_failed)
+_of_person = outbox.c.telegram_id.is_not(None)
+Index(
+    "ix_outbox_person",
+    outbox.c.telegram_id,
+    outbox.c.bot_id,
+    sqlite_where=_of_person,
+    postgresql_where=_of_person,
+)
+_of_order = outbox.c.order_id.is_not(None)
+Index("ix_outbox_order", outbox.c.order_id, sqlite_where=_of_order, postgresql_where=_of_order)
 
 accounting = Table(
     "accounting",

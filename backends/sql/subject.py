@@ -11,6 +11,7 @@ from backends.sql.engine import query, snapshot
 from backends.sql.ledger import ledger_row
 from backends.sql.people import bot_users_of
 from backends.sql.schema import bots, clicks, erasures, links, outbox, starts
+from domain.conversions import pixel_of
 from domain.ids import first_uuid7
 from domain.outcomes import LedgerRow
 from domain.people import BotUser
@@ -194,7 +195,7 @@ async def _conversions(connection: AsyncConnection, ids: list[UUID]) -> tuple[Co
                 at_ms=row.event_at,
                 state=row.state,
                 reason=row.reason,
-                pixel=row.pixel_id,
+                pixel=pixel_of(row.lane),
             )
             for row in await connection.execute(wanted)
         ]

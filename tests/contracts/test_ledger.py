@@ -75,7 +75,7 @@ async def test_click_then_start_gives_one_owner_and_one_pending_conversion(datab
     assert row is not None
     assert (row.owner, row.click, row.started_at_ms) == (start_of(click).owner, click, NOW + 1000)
     [event] = await database.outbox_of(click)
-    assert (event["state"], event["pixel_id"], event["event_at"]) == ("pending", PIXEL, NOW + 1000)
+    assert (event["state"], event["lane"], event["event_at"]) == ("pending", f"meta/{PIXEL}", NOW + 1000)
 
 
 async def test_start_then_click_gives_the_same_owner_and_one_conversion(database: Database) -> None:
@@ -96,7 +96,7 @@ async def test_a_conversion_of_a_link_without_pixel_is_skipped_with_its_reason(d
     click = full_click(link_id=2)
     await database.ledger.record_start(start_of(click), click)
     [event] = await database.outbox_of(click)
-    assert (event["state"], event["reason"], event["pixel_id"]) == ("skipped", "the link has no pixel", None)
+    assert (event["state"], event["reason"], event["lane"]) == ("skipped", "the link has no pixel", "")
 
 
 async def test_a_start_that_brings_its_click_completes_the_row_and_the_dictionary(database: Database) -> None:

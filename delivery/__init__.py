@@ -1,0 +1,1 @@
+"""Conversions out: the outbox to Meta, and to webhooks."""
