@@ -69,6 +69,6 @@ def _link(row: Any, pool: tuple[Member, ...], said: tuple[Greeting, ...]) -> Lin
         paused=row.paused,
         fallback_url=row.fallback_url,
         pixel=row.pixel_id,
-        events_off=tuple(row.events_off),
+        events_off=tuple(row.events_off.split()),
         greetings=said,
     )

@@ -87,7 +87,7 @@ async def _there(connection: AsyncConnection, ids: Iterable[UUID]) -> set[UUID]:
 
 def _is_on(route: Any, event: str) -> bool:
     """A link that is not (any more) in the catalog reports what a new one does."""
-    return event not in ((CLICK_EVENT,) if route.events_off is None else route.events_off)
+    return event not in ((CLICK_EVENT,) if route.events_off is None else route.events_off.split())
 
 
 def _rows(route: Any, event: str, click_id: UUID, at_ms: int) -> Iterator[dict[str, Any]]:

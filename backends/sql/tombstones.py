@@ -32,6 +32,7 @@ _OF_THE_PERSON = (
     *_OF_THE_VISITOR,
     "method",
     "prefetch",
+    "gpc",
     "owner_bot_id",
     "owner_telegram_id",
     "started_at",

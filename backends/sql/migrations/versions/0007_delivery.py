@@ -19,7 +19,9 @@ _OF_ORDER = sa.text("order_id IS NOT NULL")
 def upgrade() -> None:
     """Apply. Every conversion of before is in the lane of its pixel, and due."""
     op.add_column("clicks", sa.Column("gpc", sa.Boolean()))
-    op.add_column("links", sa.Column("events_off", sa.JSON(), nullable=False, server_default='["PageView"]'))
+    op.add_column(
+        "links", sa.Column("events_off", sa.String(length=500), nullable=False, server_default="PageView")
+    )
     op.add_column("pixels", sa.Column("token", sa.LargeBinary()))
     op.add_column("pixels", sa.Column("app_secret", sa.LargeBinary()))
     op.create_table(
