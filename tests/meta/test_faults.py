@@ -106,7 +106,9 @@ async def test_who_follows_a_redirect_is_remarked_on(meta: FakeMeta, sender: Sen
 async def test_a_call_that_hangs_is_never_dealt_with(meta: FakeMeta, sender: Sender) -> None:
     sender.client.timeout = httpx2.Timeout(0.2)
     meta.faults.hang(calls=1)
-    assert await outcomes(sender, 2) == ["ReadTimeout", "ok"]
+    assert await outcome(sender) == "ReadTimeout"
+    sender.client.timeout = httpx2.Timeout(5)
+    assert await outcome(sender) == "ok"
     assert len(meta.accepted) == 1
 
 
