@@ -5,9 +5,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from domain.errors import ConfigError
+from domain.pixels import SealedCredentials
 from privacy.keyring import Keyring
 from privacy.secret_box import open_secret, seal_secret
 
+__all__ = [
+    "Credentials",
+    "HeldCredentials",
+    "PixelTokens",
+    "SealedCredentials",
+    "TokenState",
+    "valid_access_token",
+    "valid_app_secret",
+]
 TokenState = Literal["sealed", "unreadable", "none"]
 # Meta promises neither a length nor an alphabet; tokens begin with EAA and have some 200 characters, those of apps have
 # a `|` in them. What is refused here is what cannot stand in a header, and what was cut off.
@@ -22,14 +32,6 @@ class Credentials:
 
     token: str = field(repr=False)
     app_secret: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedCredentials:
-    """Credentials as SQL may have them. token None: there are none."""
-
-    token: bytes | None = field(default=None, repr=False)
-    app_secret: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
