@@ -72,7 +72,7 @@ Answer = Accepted | Refusal
 
 
 class Destination(Protocol):
-    """One lane's end. `most`: how many events one call may have. Two that are configured the same are equal."""
+    """One lane's end. `most`: how many events one call may have."""
 
     most: int
 

@@ -18,8 +18,10 @@ from domain.observations import Observer
 from domain.ports import Outbox
 from runtime.logs import get_logger
 
-HELD_SECONDS = 900.0
-"""How often a held lane tries one event by itself, should what was wrong be mended without anybody telling us."""
+HELD_FIRST_SECONDS, HELD_SECONDS = 60.0, 900.0
+"""When a held lane tries one event by itself, should what was wrong be mended without anybody telling us: soon at first, as it
+may have been mended while the call that was refused was under way; then every quarter of an hour.
+"""
 SQL_SECONDS = 1.0
 MAX_TEXT = 200  # of what is kept of a reason or a warning
 GONE = "there is no such destination any more"
@@ -53,7 +55,7 @@ class Lane:
             self._marks, clock=tools.clock, observer=tools.observer, stop=tools.stop, sleep=tools.sleep
         )
         self._held: str | None = None
-        self._tried = self._changed = 0.0
+        self._try_at = self._changed = 0.0
         self._warning: str | None = None
 
     @property
@@ -70,7 +72,7 @@ class Lane:
         self._warning = status.warning
         if status.held_at_ms is not None and self._held is None:
             held_for = (self._clock.now_ms() - status.held_at_ms) / 1000
-            self._tried = self._clock.monotonic() - held_for
+            self._try_at = self._clock.monotonic() + HELD_SECONDS - held_for
         self._held = None if status.held_at_ms is None else status.hold_reason or ""
 
     async def work(self) -> None:
@@ -90,7 +92,7 @@ class Lane:
                 return
 
     def _may_try(self) -> bool:
-        return self._held is None or self._clock.monotonic() - self._tried >= HELD_SECONDS
+        return self._held is None or self._clock.monotonic() >= self._try_at
 
     async def _batch(self, turn: Turn) -> bool:
         """True when there may be more."""
@@ -120,7 +122,7 @@ class Lane:
         await self._hear(sent.answer)
         if sent.refusal is None:
             return await self._went_well(sent, len(ready), turn)
-        await self._went_wrong(destination, sent.left, sent.refusal, turn, spread)
+        await self._went_wrong(sent.left, sent.refusal, turn, spread)
         return False
 
     async def _went_well(self, sent: Sent, events: int, turn: Turn) -> bool:
@@ -130,16 +132,13 @@ class Lane:
             await self._release()
         return True
 
-    async def _went_wrong(
-        self, destination: Destination, left: Sequence[Claim], refusal: Refusal, turn: Turn, spread: float
-    ) -> None:
-        self._tried = now = self._clock.monotonic()
+    async def _went_wrong(self, left: Sequence[Claim], refusal: Refusal, turn: Turn, spread: float) -> None:
+        now = self._clock.monotonic()
+        self._try_at = now + HELD_SECONDS
         match refusal.kind:
             case "configuration":
                 await self._marks_back(left)
-                # Somebody may have mended it while the call was under way: that is not to be held again.
-                if await self._tools.destinations.of(self.name) == destination:
-                    await self._hold(refusal)
+                await self._hold(refusal)
             case "throttled":
                 await self._marks.give_back(left, self._pace.throttled(turn, now, refusal.retry_after))
             case _:
@@ -152,7 +151,8 @@ class Lane:
 
     async def _hold(self, refusal: Refusal) -> None:
         """Until the operator has mended it. Said once for each reason; the events stay, and end after 7 days."""
-        self._tried = self._clock.monotonic()
+        first = self._held is None
+        self._try_at = self._clock.monotonic() + (HELD_FIRST_SECONDS if first else HELD_SECONDS)
         reason = refusal.reason[:MAX_TEXT]
         if self._held == reason:
             return
