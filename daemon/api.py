@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from bot.associate import Associate, StartAnswer, StartRequest, UnknownBot
+from bot.associate import Associate, StartAnswer, StartRequest
 from daemon.answers import capped_body, error
 from daemon.api_keys import ApiKeys
 from daemon.inspect import BotName, Inspect, click_json, view_json
@@ -21,7 +21,7 @@ from daemon.openapi import describe
 from daemon.shapes import StartBody
 from daemon.telegram_webhook import TelegramWebhook
 from domain.clock import iso
-from domain.errors import InvalidToken, StoreUnavailable
+from domain.errors import InvalidToken, StoreUnavailable, UnknownBot
 from privacy.redact import redact_text
 
 MAX_BODY = 16 * 1024

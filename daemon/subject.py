@@ -16,6 +16,7 @@ from backends.sql.tombstones import PersonKey
 from domain.attribution import Start
 from domain.click import Click
 from domain.clock import Clock
+from domain.conversions import Conversion
 from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
@@ -89,11 +90,12 @@ LABELS = {
 
 @dataclass(slots=True)
 class _Copies:
-    """What the stores beside SQL have: clicks by id, starts that wait, and which store could not be asked."""
+    """What the stores beside SQL have: clicks by id, starts and conversions that wait, and which store could not be asked."""
 
     redis: dict[UUID, Click] = field(default_factory=dict)
     spool: dict[UUID, Click] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)
+    conversions: list[Conversion] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
 
     def click(self, click_id: UUID) -> Click | None:
@@ -163,9 +165,11 @@ class Subjects:
 
     async def _look_beside(self, telegram_id: int, subject: Subject, copies: _Copies) -> None:
         ids = [owned.id for owned in subject.clicks if owned.erased_at_ms is None]
-        copies.starts, starts_read = await self._spools.starts_of(telegram_id)
+        waiting, waiting_read = await self._spools.of_person(telegram_id)
+        copies.starts = [record for record in waiting if isinstance(record, Start)]
+        copies.conversions = [record for record in waiting if isinstance(record, Conversion)]
         copies.spool, clicks_read = await self._spools.find(ids)
-        if not (starts_read and clicks_read):
+        if not (waiting_read and clicks_read):
             copies.incomplete.append("spool")
         if self._redis is not None and not await _find_in(self._redis, ids, copies.redis):
             copies.incomplete.append("redis")

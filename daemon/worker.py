@@ -47,7 +47,7 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
     settler = Settler(
         folders=lambda: spools_under(settings.spools),
         open_spool=lambda folder: open_spool(settings, folder),
-        ledger=SqlLedger(engine, keyring.person_key),
+        ledger=SqlLedger(engine, keyring.person_key, touch=settings.attribution),
         enrich=enricher.settled,
         log_accesses=AccessKeeper(settings, Sealer(keyring), clock).keep
         if settings.access_log

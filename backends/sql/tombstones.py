@@ -14,6 +14,7 @@ from backends.sql.engine import upsert
 from backends.sql.enrichment import ENRICHMENT_COLUMNS
 from backends.sql.schema import clicks, erasures
 from domain.attribution import Start
+from domain.conversions import Conversion
 
 PersonKey = Callable[[int], bytes]
 """What stands for a Telegram id in `erasures`: `Keyring.person_key`."""
@@ -84,18 +85,23 @@ async def close_to_starts(connection: AsyncConnection) -> None:
         await connection.execute(text("LOCK TABLE erasures IN EXCLUSIVE MODE"))
 
 
-async def gone(connection: AsyncConnection, starts: Sequence[Start], person_key: PersonKey) -> set[UUID]:
-    """The ids of those starts whose person was erased at that moment or afterwards. They must not be written."""
-    keys = {start.id: person_key(start.owner.telegram_id) for start in starts}
-    if not keys:
+async def gone(
+    connection: AsyncConnection, facts: Sequence[Start | Conversion], person_key: PersonKey
+) -> set[UUID]:
+    """The ids of those facts whose person was erased at that moment or afterwards. They must not be written.
+
+    Until the transaction ends nobody is erased, also where a fact names a click and no person.
+    """
+    if not facts:
         return set()
+    keys = {fact.id: person_key(fact.owner.telegram_id) for fact in facts if fact.owner is not None}
     wanted = (
         select(erasures.c.person_key, erasures.c.erased_at)
         .where(erasures.c.person_key.in_(set(keys.values())))
         .with_for_update(read=True, key_share=True)
     )
     erased_at: dict[bytes, int] = {row.person_key: row.erased_at for row in await connection.execute(wanted)}
-    return {start.id for start in starts if start.at_ms <= erased_at.get(keys[start.id], -1)}
+    return {fact.id for fact in facts if fact.id in keys and fact.at_ms <= erased_at.get(keys[fact.id], -1)}
 
 
 def _tombstone(click_id: UUID, *, spooled: bool) -> dict[str, Any]:

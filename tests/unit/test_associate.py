@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from bot.associate import Associate, StartRequest, UnknownBot
+from bot.associate import Associate, StartRequest
 from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys, make_api_key
@@ -18,7 +18,7 @@ from daemon.telegram_webhook import TelegramWebhook
 from domain.attribution import Owner, Start
 from domain.click import Ad, Click
 from domain.clock import ManualClock
-from domain.errors import InvalidToken, StoreUnavailable
+from domain.errors import InvalidToken, StoreUnavailable, UnknownBot
 from domain.ids import ClickIds
 from domain.links import Bot, Link
 from domain.observations import Silent
