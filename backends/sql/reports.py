@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent
-from backends.sql.owed import NO_PIXEL
+from backends.sql.owed import NO_PIXEL, to_pixel
 from backends.sql.schema import bot_users, clicks, links, outbox, webhooks
 from domain.attribution import Owner
 from domain.conversions import (
@@ -24,7 +24,6 @@ from domain.conversions import (
     DeliveryState,
     Reported,
     Touch,
-    meta_lane,
     pixel_of,
     webhook_lane,
 )
@@ -160,22 +159,19 @@ async def _link(connection: AsyncConnection, click: _Click | None) -> Any:
 
 
 def _way(event: str, click: _Click | None, link: Any, *, too_old: bool) -> _Way:
-    lane = meta_lane(link.pixel_id) if link is not None and link.pixel_id else UNATTRIBUTED
-    reason = _against(event, click, link)
-    if reason is not None:
-        return _Way(UNATTRIBUTED, "skipped", reason)
+    lane, against = _to_pixel(event, click, link)
+    if against is not None:
+        return _Way(lane, "skipped", against)
     return _Way(lane, "dead", TOO_OLD) if too_old else _Way(lane, "pending", None)
 
 
-def _against(event: str, click: _Click | None, link: Any) -> str | None:
-    """Why it is not to be sent to a pixel, or None."""
+def _to_pixel(event: str, click: _Click | None, link: Any) -> tuple[str, str | None]:
+    """The lane, and why it is not to be sent through one; UNATTRIBUTED without a reason while no click is known."""
+    if link is not None:
+        return to_pixel(link, event)
     if click is None:
-        return None
-    if not click.link_id:
-        return NO_SUCH_CLICK
-    if link is not None and event in link.events_off.split():
-        return f"the link does not report {event}"
-    return None if link is not None and link.pixel_id else NO_PIXEL
+        return UNATTRIBUTED, None
+    return UNATTRIBUTED, NO_PIXEL if click.link_id else NO_SUCH_CLICK
 
 
 def _values(conversion: Conversion, click: _Click | None) -> dict[str, Any]:
