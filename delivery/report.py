@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 from uuid import UUID
 
-from delivery.meta.normalise import digests
+from delivery.meta.normalise import KEYS, digests
 from delivery.particulars import Content, custom_of, event_name, moment_of, money_of, needed, order_key
 from domain.attribution import ClickRef, Owner
 from domain.click import Click
@@ -30,6 +30,8 @@ from privacy.token import Minter
 
 LEDGER_SECONDS = 2.5
 LINK_NOT_KNOWN = 0
+PERSON_FIELDS = tuple(KEYS)
+"""What may be told of a person, under our API's names."""
 DEFERRED: Literal["deferred"] = "deferred"
 
 
