@@ -231,7 +231,7 @@ class TrilhaClient:
         With an order_id it may be sent as often as you like. at: an aware time, None: now. person: email, phone, first_name …;
         content: contents, content_name …, as Trilha's HTTP reference has them.
         """
-        body = {"bot": bot, "event": event, "telegram_id": telegram_id, "click_id": click_id}
+        body: dict[str, Any] = {"bot": bot, "event": event, "telegram_id": telegram_id, "click_id": click_id}
         body |= {"token": None if token is None else _checked(token), "order_id": order_id}
         body |= {"value": str(value) if isinstance(value, Decimal) else value, "currency": currency}
         body |= {"at": None if at is None else at.isoformat(), **(person or {}), **(content or {})}

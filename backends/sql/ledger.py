@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Row, bindparam, case, func, null, select
+from sqlalchemy import Insert, Row, bindparam, case, exists, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.codec import Packed, pack
@@ -18,8 +18,8 @@ from backends.sql.engine import insert_if_absent, one_row, transaction, upsert
 from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichment_values
 from backends.sql.owed import Owed
 from backends.sql.reports import NOT_KEPT, Reports
-from backends.sql.schema import accounting, ads, catalog, clicks, starts
-from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people
+from backends.sql.schema import accounting, ads, catalog, clicks, outbox, starts
+from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people, skip_conversions
 from backends.sql.touches import in_order, put_touches, touch_values
 from domain.attribution import Owner, Start, StartKind
 from domain.books import FIGURES, BookEntry
@@ -182,6 +182,8 @@ class SqlLedger:
         if start.click is None:
             return None
         await connection.execute(bury_with_person(self._engine, start.click.id))
+        erased = exists().where(clicks.c.id == outbox.c.click_id, clicks.c.erased_at.is_not(None))
+        await skip_conversions(connection, (outbox.c.click_id == start.click.id) & erased)
         found = (await connection.execute(select(clicks).where(clicks.c.id == start.click.id))).one()
         return ledger_row(found)
 
