@@ -7,6 +7,7 @@ import typer
 from cli import (
     bot_accounts,
     clicks,
+    conversions,
     doctor,
     geoip,
     keys,
@@ -38,6 +39,7 @@ app.command()(processes.bot)
 app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
+app.command()(conversions.conversion)
 app.command()(clicks.accounting)
 app.command()(rescore.rescore)
 app.command()(subject.profile)

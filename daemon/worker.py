@@ -60,7 +60,7 @@ async def work(
     settler = Settler(
         folders=lambda: spools_under(settings.spools),
         open_spool=lambda folder: open_spool(settings, folder),
-        ledger=SqlLedger(engine, keyring.person_key),
+        ledger=SqlLedger(engine, keyring.person_key, touch=settings.attribution),
         enrich=enricher.settled,
         log_accesses=AccessKeeper(settings, Sealer(keyring), clock).keep
         if settings.access_log

@@ -12,6 +12,7 @@ from typing import TypeVar, get_args
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from domain.conversions import LEAD, PAGE_VIEW, PURCHASE, VIEW_CONTENT
 from domain.observations import RedirectOutcome
 from domain.outcomes import Durability, Receipt
 
@@ -23,6 +24,8 @@ OPERATIONS = ("put", "find", "probe")
 ANSWERS = ("ok", "failed", "skipped", "rejected")
 STARTS = ("attributed", "direct", "taken", "unknown")
 START_STATES = ("settled", "deferred")
+EVENTS = (PAGE_VIEW, VIEW_CONTENT, LEAD, PURCHASE)
+REPORTS = ("pending", "skipped", "dead", "deferred", "repeated")
 REPLIES = ("sent", "refused")
 HEALTHS = ("unknown", "ok", "banned", "revoked", "renamed")
 DELIVERIES = ("sent", "rejected", "dead", "skipped", "postponed")
@@ -155,6 +158,9 @@ class Metrics:
         self._starts = self._new(
             _Count(count, "trilha_starts", "Starts by kind and state", kind=STARTS, state=START_STATES)
         )
+        self._conversions = self._new(
+            _Count(count, "trilha_conversions", "Conversions reported to us", event=EVENTS, state=REPORTS)
+        )
         self._replies = self._new(_Count(count, "trilha_replies", "Answers to starts", outcome=REPLIES))
         self._reply_seconds = self._new(
             _Seconds("trilha_reply_seconds", "Time from a start to the end of its answer")
@@ -210,6 +216,10 @@ class Metrics:
     def start(self, kind: str, state: str) -> None:
         """One start."""
         self._starts.add(1, kind, state)
+
+    def conversion(self, event: str, state: str) -> None:
+        """One conversion that was reported."""
+        self._conversions.add(1, event, state)
 
     def reply(self, outcome: str, seconds: float) -> None:
         """One answer to a start."""
