@@ -90,6 +90,13 @@ def _is_on(route: Any, event: str) -> bool:
     return event not in ((CLICK_EVENT,) if route.events_off is None else route.events_off.split())
 
 
+def to_pixel(route: Any, event: str) -> tuple[str, str | None]:
+    """The lane of the link's pixel; or that it is for nowhere, and why. `route` has the link's `pixel_id` and `events_off`."""
+    if not _is_on(route, event):
+        return UNATTRIBUTED, f"the link does not report {event}"
+    return (meta_lane(route.pixel_id), None) if route.pixel_id else (UNATTRIBUTED, NO_PIXEL)
+
+
 def _rows(route: Any, event: str, click_id: UUID, at_ms: int) -> Iterator[dict[str, Any]]:
     """To the pixel, or nowhere and why; and to the webhook of this row, if any."""
     row = {
@@ -99,16 +106,8 @@ def _rows(route: Any, event: str, click_id: UUID, at_ms: int) -> Iterator[dict[s
         "next_at": at_ms,
         "click_id": click_id,
         "link_id": route.link_id,
-        "state": "pending",
-        "reason": None,
     }
-    nowhere = {"lane": UNATTRIBUTED, "state": "skipped"}
-    if not _is_on(route, event):
-        yield row | nowhere | {"reason": f"the link does not report {event}"}
-        return
-    if route.pixel_id:
-        yield row | {"lane": meta_lane(route.pixel_id)}
-    else:
-        yield row | nowhere | {"reason": NO_PIXEL}
-    if route.webhook:
-        yield row | {"lane": webhook_lane(route.webhook)}
+    lane, reason = to_pixel(route, event)
+    yield row | {"lane": lane, "state": "skipped" if reason else "pending", "reason": reason}
+    if route.webhook and _is_on(route, event):
+        yield row | {"lane": webhook_lane(route.webhook), "state": "pending", "reason": None}

@@ -84,6 +84,13 @@ async def close_to_starts(connection: AsyncConnection) -> None:
         await connection.execute(text("LOCK TABLE erasures IN EXCLUSIVE MODE"))
 
 
+async def beside_erasures(connection: AsyncConnection) -> None:
+    """Begin a transaction that moves a person's rows: no erasure is under way until it ends, as it would miss what moves."""
+    await open_for_people(connection)
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("LOCK TABLE erasures IN ROW SHARE MODE"))
+
+
 async def gone(connection: AsyncConnection, starts: Sequence[Start], person_key: PersonKey) -> set[UUID]:
     """The ids of those starts whose person was erased at that moment or afterwards. They must not be written."""
     keys = {start.id: person_key(start.owner.telegram_id) for start in starts}
