@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, query, transaction
 from backends.sql.outbox_list import Wanted, of_states
-from backends.sql.owed import NO_PIXEL
+from backends.sql.owed import NO_PIXEL, to_pixel
 from backends.sql.schema import clicks, links, outbox, webhooks
-from domain.conversions import CLICK_EVENT, UNATTRIBUTED, meta_lane, webhook_lane
+from backends.sql.tombstones import beside_erasures
+from domain.conversions import UNATTRIBUTED, webhook_lane
 
 BATCH = 500
 _NOT_REPORTED = "the link does not report "
@@ -79,6 +80,15 @@ class SqlOutboxAgain:
         found = select(*_KEY).where(wanted.condition(), ~erased.exists())
         return await self._whole(wanted, found, after, now_ms=now_ms, dry_run=dry_run)
 
+    async def skipped(
+        self, wanted: Wanted, after: Place | None, *, because: Sequence[str], now_ms: int, dry_run: bool
+    ) -> Batch:
+        """Those that were skipped for a reason that begins with one of these."""
+        wanted = replace(wanted, states=("skipped",))
+        reasons = or_(*(outbox.c.reason.startswith(text, autoescape=True) for text in because))
+        found = select(*_KEY).where(wanted.condition(), reasons)
+        return await self._whole(wanted, found, after, now_ms=now_ms, dry_run=dry_run)
+
     async def rerouted(self, wanted: Wanted, after: Place | None, *, now_ms: int, dry_run: bool) -> Batch:
         """Those that were skipped because of their link as it was, to where they go by the link as it is now.
 
@@ -93,6 +103,7 @@ class SqlOutboxAgain:
         page = _page(found, after)
 
         async def work(connection: AsyncConnection) -> Batch:
+            await beside_erasures(connection)
             rows = (await connection.execute(page)).all()
             named = tuple((await connection.execute(select(webhooks.c.name))).scalars())
             owed = {row.event_id: now for row in rows if (now := _rows_now(row, named))}
@@ -105,7 +116,7 @@ class SqlOutboxAgain:
     async def _move(
         self, connection: AsyncConnection, owed: dict[UUID, list[dict[str, Any]]], now_ms: int
     ) -> None:
-        # What was erased since it was read has another reason by now, and stays.
+        # Of two operators at once, the second finds nothing here.
         there = delete(outbox).where(
             outbox.c.event_id.in_(owed), outbox.c.lane == UNATTRIBUTED, _of_the_link()
         )
@@ -121,12 +132,13 @@ class SqlOutboxAgain:
         page = _page(found, after)
 
         async def work(connection: AsyncConnection) -> Batch:
+            await beside_erasures(connection)
             rows = (await connection.execute(page)).all()
             if dry_run or not rows:
                 return Batch(rows=len(rows), after=_end(rows))
             keys = sorted((row.event_id, row.lane) for row in rows)
-            # Once more by their states: one that was erased since it was read is skipped. By their ids alone too, as
-            # SQLite does not look pairs up in an index.
+            # By their ids alone too: SQLite does not look pairs up in an index. By their states again: PostgreSQL's relays
+            # may have been there in between.
             which = and_(
                 outbox.c.event_id.in_([event_id for event_id, _ in keys]),
                 tuple_(outbox.c.event_id, outbox.c.lane).in_(keys),
@@ -172,11 +184,3 @@ def _rows_now(row: Any, named: Sequence[str]) -> list[dict[str, Any]]:
 
 def _is_due(row: dict[str, Any]) -> bool:
     return "state" not in row
-
-
-def to_pixel(route: Any, event: str) -> tuple[str, str | None]:
-    """TEMPORARY"""
-    off = (CLICK_EVENT,) if route.events_off is None else route.events_off.split()
-    if event in off:
-        return UNATTRIBUTED, f"the link does not report {event}"
-    return (meta_lane(route.pixel_id), None) if route.pixel_id else (UNATTRIBUTED, NO_PIXEL)

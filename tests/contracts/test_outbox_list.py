@@ -19,6 +19,7 @@ from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
+from backends.sql.outbox import SqlOutbox
 from backends.sql.outbox_again import BATCH, Batch, Place, SqlOutboxAgain
 from backends.sql.outbox_list import SqlOutboxList, Wanted
 from backends.sql.schema import bots, clicks, lanes, links, outbox, webhooks
@@ -137,13 +138,15 @@ def failed(**changes: Any) -> Row:
     return row(**(refused | changes))
 
 
-async def all_of(database: Database, kind: str, wanted: Wanted, *, dry_run: bool = False) -> list[int]:
+async def all_of(
+    database: Database, kind: str, wanted: Wanted, *, dry_run: bool = False, **more: Any
+) -> list[int]:
     """How many rows each batch moved."""
     after: Place | None = None
     counts = []
     while True:
         move = getattr(database.again, kind)
-        batch: Batch = await move(wanted, after, now_ms=NOW, dry_run=dry_run)
+        batch: Batch = await move(wanted, after, now_ms=NOW, dry_run=dry_run, **more)
         counts.append(batch.rows)
         if (after := batch.after) is None:
             return counts
@@ -330,6 +333,9 @@ async def test_what_was_sent_is_due_once_more_under_its_own_id_and_keeps_when_it
     assert rows[early["event_id"], META].state == "sent"
     count = database.again.count
     assert await count(Wanted(lane=META, states=("sent",), sent_before_ms=NOW - DAY)) == 1
+    matched: dict[UUID, tuple[str, ...]] = {late["event_id"]: ("em",)}
+    await SqlOutbox(database.engine).sent(META, matched, trace=None, at_ms=NOW)
+    assert (await database.rows())[late["event_id"], META].sent_at == NOW - HOUR
 
 
 async def test_nothing_of_an_erased_click_is_due_once_more(database: Database) -> None:
@@ -345,6 +351,7 @@ async def test_nothing_of_an_erased_click_is_due_once_more(database: Database) -
     assert await all_of(database, "sent", Wanted(lane=META)) == [0]
     assert await all_of(database, "failed", Wanted(states=("rejected", "dead"))) == [0]
     assert await all_of(database, "rerouted", Wanted()) == [0]
+    assert await all_of(database, "skipped", Wanted(), because=("the link",)) == [0]
     assert await database.rows() == before
 
 
@@ -406,6 +413,22 @@ async def test_an_event_that_is_reported_by_now_by_a_link_without_pixel_goes_to_
     assert await all_of(database, "rerouted", Wanted()) == [1]
     assert await database.states() == {UNATTRIBUTED: "skipped", HOOK: "pending"}
     assert (await database.rows())[event_id, UNATTRIBUTED].reason == "the link has no pixel"
+
+
+async def test_what_was_skipped_for_a_reason_that_may_have_passed_is_due_where_it_was(
+    database: Database,
+) -> None:
+    robot = row(state="skipped", reason="traffic class bot")
+    lonely = row(state="skipped", lane=UNATTRIBUTED, reason="no click of this person is known")
+    await database.put(robot, lonely, row(state="skipped", reason="erased"), row(reason="traffic class bot"))
+    because = ("traffic class ", "no click of this person is known")
+    assert await all_of(database, "skipped", Wanted(), dry_run=True, because=because) == [2]
+    assert await all_of(database, "skipped", Wanted(), because=because) == [2]
+    rows = await database.rows()
+    for one in (robot, lonely):
+        found = rows[one["event_id"], one["lane"]]
+        assert (found.state, found.reason, found.next_at) == ("pending", None, NOW)
+    assert sorted(found.state for found in rows.values()) == ["pending", "pending", "sent", "skipped"]
 
 
 async def test_what_was_skipped_for_another_reason_stays(database: Database) -> None:
