@@ -361,3 +361,29 @@ def test_quality_is_what_meta_says_of_each_event_or_why_it_does_not(trilha: Hand
     [found] = trilha.json("status", PIXEL, "--quality")
     assert found["quality"]["code"].startswith("190")
     assert "Meta does not say (190" in trilha("status", PIXEL, "--quality")
+
+
+# ---------------------------------------------------------------- doctor
+
+
+def test_doctor_tells_of_delivery_what_is_not_well_and_that_all_is_once_it_is_mended(trilha: Hands) -> None:
+    def said(code: int) -> tuple[str, str]:
+        found = json.loads(trilha.run("doctor", "--json", code=code))
+        [finding] = [item for item in found if item["check"] == "delivery"]
+        return finding["verdict"], finding["detail"]
+
+    assert said(0) == ("ok", "0 pixels, 0 in use; 0 conversions wait")
+    trilha.run("bot-account", "add", "um_bot")
+    trilha.run("link", "add", "verao", "--bot", "um_bot", "--pixel", PIXEL)
+    trilha.put(state="pending", ago_ms=3 * HOUR_MS)
+    trilha.put(state="rejected", reason="not hashed")
+    verdict, detail = said(1)
+    assert verdict == "failed"
+    for words in ("has no token", "since 3 hours", "for 180 minutes", "not hashed", "TRILHA_PUBLIC_URL"):
+        assert words in detail
+    trilha("token", PIXEL, "--token-file", "-", given=TOKEN)
+    assert said(0)[0] == "warning"
+    trilha.in_sql(
+        lambda engine: SqlOutbox(engine).hold(meta_lane(PIXEL), "expired", at_ms=SystemClock().now_ms())
+    )
+    assert "is held, 1 wait (expired)" in said(1)[1]
