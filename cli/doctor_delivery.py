@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from backends.sql.outcomes import DAY_MS
 from cli.common import CLOCK
 from cli.finding import Finding, Verdict
-from cli.pixel_advice import mending
+from cli.pixel_advice import of_hold
 from cli.pixel_facts import PixelFacts, joined, pixels_of
 from domain.conversions import UNATTRIBUTED, LaneStatus, pixel_of
 from domain.pixels import Outcome, count_of, reasons_of
@@ -69,10 +69,10 @@ def of_tokens(pixels: Iterable[PixelFacts]) -> Iterator[Trouble]:
     for found in pixels:
         if found.state == "unreadable":
             text = f"the token of pixel {found.id} does not open with this key ring"
-            yield "failed", f"{text}: {mending(found.id, found.state)}"
+            yield "failed", f"{text}: {of_hold(found.id, found.state)}"
         elif found.state == "none" and found.pixel.links:
             links = ", ".join(found.pixel.links)
-            yield "failed", f"pixel {found.id} of {links} has no token: {mending(found.id, found.state)}"
+            yield "failed", f"pixel {found.id} of {links} has no token: {of_hold(found.id, found.state)}"
 
 
 def of_holds(seen: Deliveries) -> Iterator[Trouble]:
@@ -82,7 +82,7 @@ def of_holds(seen: Deliveries) -> Iterator[Trouble]:
         if lane.held_at_ms is None or lane.lane in said:
             continue
         pixel = pixel_of(lane.lane)
-        mend = f": {mending(pixel, 'sealed')}" if pixel else ""
+        mend = f": {of_hold(pixel, 'sealed')}" if pixel else ""
         yield "failed", f"{lane.lane} is held, {lane.pending} wait ({lane.hold_reason or 'no reason'}){mend}"
 
 

@@ -240,7 +240,7 @@ def test_a_test_event_that_is_taken_releases_the_lane_and_a_refused_one_does_not
 ) -> None:
     trilha("add", PIXEL, "--token-file", "-", given=NEWER)
     trilha.hold()
-    assert "mend: make a new token" in trilha.test(code=1)
+    assert "mend: make a new access token" in trilha.test(code=1)
     assert trilha.json("list")[0]["held_at"] is not None
     meta.add_pixel(PIXEL, NEWER)
     assert "is released" in trilha.test()
@@ -250,12 +250,12 @@ def test_a_test_event_that_is_taken_releases_the_lane_and_a_refused_one_does_not
 @pytest.mark.parametrize(
     ("code", "subcode", "says"),
     [
-        (190, 463, "make a new token"),
-        (100, 33, "compare the id with Events Manager"),
-        (200, None, "the right to manage the pixel"),
+        (190, 463, "make a new access token"),
+        (100, 33, "compare its id with Events Manager"),
+        (200, None, "system user manage the pixel"),
         (2635, None, "update Trilha"),
-        (4, None, "wait a few minutes"),
-        (2, None, "Meta's own trouble"),
+        (4, None, "try again in some minutes"),
+        (2, None, "try again in a minute"),
         (100, 2804003, "connect-a-pixel.md"),
     ],
 )
