@@ -14,8 +14,7 @@ _OF_KIND = {
 
 def of_refusal(pixel: str, refusal: Refusal) -> str:
     """What to do about a call that is made by hand: nothing comes again by itself."""
-    proof = "appsecret_proof" in refusal.reason  # a bare 100, as of a bad event
-    if refusal.kind == "configuration" or proof:
+    if refusal.kind == "configuration":
         return advice(meta_lane(pixel), "pending", refusal.code, refusal.reason)
     return _OF_KIND[refusal.kind]
 
