@@ -12,6 +12,7 @@ from cli import (
     keys,
     links,
     load,
+    pixels,
     privacy,
     processes,
     rescore,
@@ -42,6 +43,7 @@ app.command()(rescore.rescore)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(bot_accounts.bots, name="bot-account")
+app.add_typer(pixels.pixels, name="pixel")
 app.add_typer(webhooks.webhooks, name="webhook")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 import httpx2
 
-from delivery.destination import Accepted, Answer, Refusal
+from delivery.destination import Answer, Refusal
+from delivery.meta.errors import MAX_BODY, accepted, refusal
 from delivery.meta.quality import FIELDS, EventQuality, read_quality
 from privacy.pixel_tokens import Credentials
 
 __all__ = ["CALL_SECONDS", "VERSION", "Credentials", "MetaClient"]
 VERSION = "v26.0"
-"""Of the Graph API: current in July 2026. Each lives for about two years, and warns of its end in a header."""
+"""Of the Graph API: current in July 2026. Meta ends each some day, and warns of it in a header of its answers."""
 CONNECT_SECONDS = 2.0
 CALL_SECONDS = 10.0
 """What a whole call may take. Meta recommends 1.5 s for one event; a thousand are a megabyte, which a slow line takes
 seconds for, and whoever gives up early does not know whether Meta has them.
 """
-LARGEST_ANSWER = 64 * 1024
 # A load balancer of Meta's or on the way may drop what is idle for a minute; a lane that is busy calls every second.
 KEPT, KEPT_SECONDS = 64, 30.0
 
@@ -75,8 +75,8 @@ class MetaClient:
         if isinstance(heard, Refusal):
             return heard
         if heard.status == 200:
-            return _accepted(heard.body, heard.headers, len(bodies))
-        return _refused(heard.status, heard.body, heard.headers)
+            return accepted(heard.body, heard.headers, len(bodies))
+        return refusal(heard.status, heard.body, heard.headers)
 
     async def quality(self, pixel: str, credentials: Credentials) -> tuple[EventQuality, ...] | Refusal:
         """What Meta says of the quality of the pixel's events."""
@@ -87,7 +87,7 @@ class MetaClient:
             return heard
         if heard.status == 200 and (found := read_quality(heard.body)) is not None:
             return found
-        return _refused(heard.status, heard.body, heard.headers)
+        return refusal(heard.status, heard.body, heard.headers)
 
     async def _asked(
         self,
@@ -133,26 +133,10 @@ async def _start_of(answer: httpx2.Response) -> bytes:
     body = b""
     async for piece in answer.aiter_raw():
         body += piece
-        if len(body) >= LARGEST_ANSWER:
+        if len(body) >= MAX_BODY:
             break
-    return body[:LARGEST_ANSWER]
+    return body[:MAX_BODY]
 
 
 def _temporary(code: str, reason: str) -> Refusal:
     return Refusal(kind="temporary", code=code, reason=reason)
-
-
-def _accepted(body: bytes, headers: Mapping[str, str], sent: int) -> Answer:
-    """Taken only where Meta says that it has as many as were sent."""
-    try:
-        found = json.loads(body)
-        received, trace = found["events_received"], found.get("fbtrace_id")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return _temporary("body", "Meta's answer cannot be read")
-    if received != sent:
-        return _temporary("received", f"Meta has received {received} of {sent} events")
-    return Accepted(trace=trace, warning=headers.get("x-ad-api-version-warning"))
-
-
-def _refused(status: int, body: bytes, headers: Mapping[str, str]) -> Refusal:  # noqa: ARG001
-    return _temporary(str(status), f"Meta answered {status}")

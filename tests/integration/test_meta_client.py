@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from delivery.destination import Accepted, Refusal
-from delivery.meta.client import LARGEST_ANSWER, Credentials, MetaClient
+from delivery.meta.client import Credentials, MetaClient
+from delivery.meta.errors import MAX_BODY
 from delivery.meta.quality import EventQuality
 from tests.daemon_fixture import captured_logs
 from tests.making import PATIENT
@@ -141,7 +142,9 @@ async def test_a_pixel_that_does_not_answer_takes_no_connection_from_another() -
 async def test_what_is_wrong_is_said_by_the_answer_with_what_meta_warns_of() -> None:
     error = {"error": {"message": "…", "type": "OAuthException", "code": 190, "fbtrace_id": "Atrace"}}
     async with serving(meta_says(error, "400 Bad Request")) as (_, meta):
-        assert isinstance(await meta.events(PIXEL, OURS, BODIES), Refusal)
+        refused = await meta.events(PIXEL, OURS, BODIES)
+    assert isinstance(refused, Refusal)
+    assert (refused.kind, refused.code, refused.trace) == ("configuration", "190", "Atrace")
     body = b'{"events_received":2,"fbtrace_id":"Atrace"}'
     warns = says(body, **{"X-Ad-Api-Version-Warning": "v26.0 will be deprecated"})
     async with serving(warns) as (_, meta):
@@ -220,7 +223,7 @@ async def test_of_an_answer_without_an_end_no_more_is_read_than_the_first_64_kib
         answer = await meta.events(PIXEL, OURS, BODIES)
     assert isinstance(answer, Refusal)
     assert answer.kind == "temporary"
-    assert sent > LARGEST_ANSWER
+    assert sent > MAX_BODY
 
 
 async def test_an_answer_that_is_packed_although_we_did_not_ask_for_it_is_not_unpacked() -> None:

@@ -12,6 +12,7 @@ POST /_fake/drop                        every connection is closed
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,9 @@ class Control:
             ("POST", "pixels"): self._pixel,
             ("POST", "revoke"): self._revoke,
             ("POST", "renew"): lambda said: meta.renew(said["pixel"], said["token"]),
-            ("POST", "drop"): lambda _: meta.drop(),
+            ("POST", "drop"): lambda _: self._drop(),
+            ("GET", "followed"): lambda _: self._followed(),
+            ("POST", "followed"): lambda _: self._followed(),
         }
 
     def answer(self, request: Request) -> Answer:
@@ -81,6 +84,13 @@ class Control:
             "leaks": meta.leaks,
             "oddities": meta.oddities,
         }
+
+    def _drop(self) -> None:
+        asyncio.get_running_loop().call_soon(self._meta.drop)  # after this answer
+
+    def _followed(self) -> None:
+        """Where the fault `fail(how="redirect")` leads."""
+        self._meta.kept.leak("a redirect was followed")
 
     def _fault(self, said: dict[str, Any]) -> None:
         set_fault(self._meta, said)

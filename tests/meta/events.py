@@ -24,9 +24,9 @@ def proof(secret: str, token: str) -> str:
     return hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
-def good_event(**changes: Any) -> dict[str, Any]:
-    """A website event of now with an id of its own. Keys of `changes` replace the event's."""
-    now = int(time.time())
+def good_event(*, now: float | None = None, **changes: Any) -> dict[str, Any]:
+    """A website event of now (Unix seconds) with an id of its own. Keys of `changes` replace the event's."""
+    now = int(time.time() if now is None else now)
     return {
         "event_name": "ViewContent",
         "event_time": now - 5,
@@ -45,7 +45,7 @@ def good_event(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def good_purchase(**changes: Any) -> dict[str, Any]:
+def good_purchase(*, now: float | None = None, **changes: Any) -> dict[str, Any]:
     """A Purchase of 49.90 BRL. Keys of `changes` replace the event's."""
     custom = {"value": 49.9, "currency": "BRL", "order_id": "order-1", "content_ids": ["vip"], "num_items": 1}
-    return good_event(event_name="Purchase", custom_data=custom) | changes
+    return good_event(now=now, event_name="Purchase", custom_data=custom) | changes

@@ -55,11 +55,11 @@ class Pixels:
         """Whether the caller may use the pixel. Raises Refused."""
         token = self._token(request, body)
         if token in self._revoked:
-            raise Refused(_token_refused("The session has expired.", 400, EXPIRED))
+            raise Refused(_token_refused("Error validating access token: Session has expired", 400, EXPIRED))
         if not any(
             hmac.compare_digest(token.encode(), pixel.token.encode()) for pixel in self._pixels.values()
         ):
-            raise Refused(_token_refused("Cannot parse access token", 401, None))
+            raise Refused(_token_refused("Invalid OAuth access token - Cannot parse access token", 401, None))
         pixel = self._pixels.get(number)
         if pixel is None or pixel.token != token:
             raise Refused(_no_object(number))
@@ -80,8 +80,7 @@ class Pixels:
 
 
 def _token_refused(says: str, status: int, subcode: int | None) -> Refusal:
-    message = f"Error validating access token: {says}"
-    return Refusal(code=190, subcode=subcode, message=message, status=status, transient=None)
+    return Refusal(code=190, subcode=subcode, message=says, status=status, transient=None)
 
 
 def _no_object(number: str) -> Refusal:

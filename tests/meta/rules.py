@@ -21,6 +21,12 @@ _FIELDS = frozenset(
     | {"data_processing_options_state", "referrer_url", "customer_segmentation", "original_event_data"}
     | {"app_data", "messaging_channel"}
 )
+_TYPES = {
+    "opt_out": bool,
+    "data_processing_options": list,
+    "data_processing_options_country": int,
+    "data_processing_options_state": int,
+}
 _URL = re.compile(r"https?://[^\s/?#@]+([/?#]\S*)?")
 _LONGEST_NAME, _LONGEST_ID, _LONGEST_URL = 50, 255, 8192
 
@@ -58,6 +64,9 @@ def _check_fields(event: dict[str, Any], path: str) -> None:
             raise bad_parameter(f"{path}['{name}']", "must not be null")
     _check_text(event, "event_name", path, _LONGEST_NAME)
     _check_text(event, "event_id", path, _LONGEST_ID)
+    for name, kind in _TYPES.items():
+        if name in event and type(event[name]) is not kind:
+            raise bad_parameter(f"{path}['{name}']", f"must be of type {kind.__name__}")
 
 
 def _check_text(event: dict[str, Any], name: str, path: str, longest: int) -> None:

@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import msgspec
@@ -83,19 +84,20 @@ class FakeMeta:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def go_down(self) -> None:
-        """An outage: every connection ends and new ones are refused."""
+        """An outage: every connection ends, with what is under way, and new ones are refused."""
         if self._server is not None:
             self._server.close()
             self._server = None
-        tasks = [connection.task for connection in self._living]
         self.drop()
+        tasks = [connection.task for connection in self._living]
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def drop(self) -> None:
         """Every connection is closed. New ones are welcome."""
-        for connection in list(self._living):
+        for connection in self._living:
             connection.abort()
-            connection.task.cancel()
 
     # ------------------------------------------------------------ what tests look at
 
@@ -142,6 +144,8 @@ class FakeMeta:
         return Connection(self._answer, self._living)
 
     async def _answer(self, request: Request) -> Answer | Drop:
+        if self._server is None:
+            return Drop()  # it was let in at the very end
         if request.path.startswith("/_fake/"):
             return self._control.answer(request)
         if (found := _EVENTS.fullmatch(request.path)) and request.method == "POST":
@@ -155,9 +159,9 @@ class FakeMeta:
         await asyncio.sleep(struck.seconds)
         if struck.hangs:
             self._note(pixel, 0, 0, "hang")
-            await asyncio.Event().wait()  # ends with the connection
+            await asyncio.Event().wait()  # ends with the server
         if struck.instead is not None:
-            return self._instead(pixel, struck.instead)
+            return self._instead(pixel, struck)
         try:
             return self._take(version, pixel, request, struck)
         except Refused as refused:
@@ -178,7 +182,7 @@ class FakeMeta:
     def _judged(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         if unknown := body.keys() - _BODY_KEYS:
             raise Refused(Refusal(code=100, message=f"(#100) Unknown parameter {min(unknown)}"))
-        events: Any = body.get("data")
+        events: list[dict[str, Any]] = body.get("data", [])
         check_batch(events)
         now = self._now()
         for number, event in enumerate(events):
@@ -199,18 +203,18 @@ class FakeMeta:
         lost = struck.afterwards
         self._note(pixel, 0 if lost else answer.status, events, lost or None)
         if lost == "cut":
-            return Answer(status=answer.status, body=answer.body, headers=answer.headers, cut=True)
+            return replace(answer, cut=True)
         return Drop(reset=lost == "reset") if lost else answer
 
     def _refuse(self, pixel: str, refusal: Refusal, struck: Struck) -> Answer | Drop:
         self.refused[refusal.name] += 1
         answer = refusal.answer()
-        answer.headers.update(struck.headers)
         self._note(pixel, answer.status, 0, refusal.name)
-        return answer
+        return replace(answer, headers={**answer.headers, **struck.headers})
 
-    def _instead(self, pixel: str, answer: Answer | Drop) -> Answer | Drop:
-        self._note(pixel, 0 if isinstance(answer, Drop) else answer.status, 0, "fault")
+    def _instead(self, pixel: str, struck: Struck) -> Answer | Drop:
+        answer = struck.instead or Drop()
+        self._note(pixel, 0 if isinstance(answer, Drop) else answer.status, 0, struck.name)
         return answer
 
     def _note(self, pixel: str, status: int, events: int, error: str | None) -> None:

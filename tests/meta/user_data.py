@@ -22,8 +22,10 @@ _NOT_ALONE = (
 )
 DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOOKS_HASHED = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
-FBC = re.compile(r"fb\.[0-9]\.([0-9]{13})\.[A-Za-z0-9_-]+")
-_FBP = re.compile(r"fb\.[0-9]\.[0-9]{13}\.[0-9]+")
+# Meta's own libraries append a mark of two or eight characters to the cookies that they make.
+_MARK = r"(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?"
+FBC = re.compile(rf"fb\.[0-9]\.([0-9]{{13}})\.[A-Za-z0-9_-]+{_MARK}")
+_FBP = re.compile(rf"fb\.[0-9]\.[0-9]{{13}}\.[0-9]+{_MARK}")
 _MOST_CHARACTERS = 4096  # ours; longer is a mistake rather than an identifier
 
 
@@ -37,7 +39,7 @@ def check_user_data(given: Any, path: str) -> None:
         elif key in CLEAR:
             _check_clear(value, key)
         elif key == "external_id":
-            _check_strings(value, path)
+            _check_strings(value, f"{path}['external_id']")
         elif key not in _OTHERS:
             raise bad_parameter(f"{path}['{key}']", "is not known")
         else:

@@ -41,7 +41,7 @@ class Answer:
 
     def raw(self, *, keep_alive: bool) -> bytes:
         """As it goes over the wire."""
-        lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}", f"content-type: {self.kind}"]
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}", f"content-type: {self.kind}"]
         lines += [f"content-length: {len(self.body)}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         lines += [] if keep_alive else ["connection: close"]
@@ -60,13 +60,17 @@ Handle = Callable[[Request], Awaitable[Answer | Drop]]
 
 
 class Connection(asyncio.Protocol):
-    """One client. Requests are answered one after the other; what is under way ends with the connection."""
+    """One client. Requests are answered one after the other. What is under way goes on after the client has hung up,
+    as it does at Meta: whoever gave up waiting does not know whether its events were taken.
+
+    `living`: where it stands until its last request is dealt with.
+    """
 
     def __init__(self, handle: Handle, living: set[Connection]) -> None:
         self._handle = handle
         self._living = living
         self._parser = httptools.HttpRequestParser(self)
-        self._requests: asyncio.Queue[Request] = asyncio.Queue()
+        self._requests: asyncio.Queue[Request | None] = asyncio.Queue()
 
     # ------------------------------------------------------------ asyncio
 
@@ -74,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._living.add(self)
         self.task = asyncio.get_running_loop().create_task(self._serve())
+        self.task.add_done_callback(self._ended)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -82,11 +87,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._living.discard(self)
-        self.task.cancel()
+        self._requests.put_nowait(None)
 
     def abort(self) -> None:
-        """End it now, whatever is under way."""
+        """The client is cut off now."""
         self._transport.abort()
 
     # ------------------------------------------------------------ httptools
@@ -119,17 +123,25 @@ class Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------ answering
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._living.discard(self)
+        self._transport.abort()
+        if not task.cancelled() and (error := task.exception()):
+            said = {"message": "the loopback Meta failed at a request", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(said)
+
     async def _serve(self) -> None:
-        while not self._transport.is_closing():
-            request = await self._requests.get()
+        while request := await self._requests.get():
             answer = await self._handle(request)
+            if self._transport.is_closing():
+                continue
             if isinstance(answer, Drop):
                 self._drop(answer)
             else:
                 self._write(answer, keep_alive=request.keep_alive and not answer.cut)
 
     def _write(self, answer: Answer, *, keep_alive: bool) -> None:
-        self._transport.write(answer.raw(keep_alive=keep_alive or answer.cut))
+        self._transport.write(answer.raw(keep_alive=keep_alive))
         if not keep_alive:
             self._transport.close()
 
@@ -138,7 +150,3 @@ class Connection(asyncio.Protocol):
             own: socket.socket = self._transport.get_extra_info("socket")
             own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase
