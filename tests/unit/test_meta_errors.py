@@ -187,3 +187,16 @@ def test_whatever_is_answered_has_a_meaning_that_fits_its_columns(
         if isinstance(found, Refusal):
             assert 0 < len(found.code) <= 20
             assert 0 < len(found.reason) <= 200
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "API calls from the server require an appsecret_proof argument",
+        "Invalid appsecret_proof provided in the API argument",
+    ],
+)
+def test_a_proof_of_the_app_that_is_missing_or_wrong_holds_the_lane_and_rejects_no_event(says: str) -> None:
+    found = refusal(400, answer(100, message=says), {})
+    assert (found.kind, found.code) == ("configuration", "100")
+    assert "appsecret_proof" in found.reason
