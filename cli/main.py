@@ -13,11 +13,13 @@ from cli import (
     keys,
     links,
     load,
+    pixels,
     privacy,
     processes,
     rescore,
     subject,
     up,
+    webhooks,
 )
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
 from domain.errors import InvalidToken, StoreError, TrilhaError
@@ -43,6 +45,8 @@ app.command()(rescore.rescore)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(bot_accounts.bots, name="bot-account")
+app.add_typer(webhooks.webhooks, name="webhook")
+app.add_typer(pixels.pixels, name="pixel")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")

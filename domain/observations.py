@@ -35,6 +35,10 @@ class Observer(Protocol):
     def recovered(self, updates: int) -> None: ...
     def reopened(self) -> None: ...
     def bots(self, by_health: Mapping[str, int]) -> None: ...
+    def delivery(self, outcome: str, events: int) -> None: ...
+    def delivery_call(self, answer: str) -> None: ...
+    def waiting(self, pending: int, oldest_seconds: float) -> None: ...
+    def lanes(self, by_state: Mapping[str, int]) -> None: ...
 
 
 class Silent:
@@ -74,4 +78,16 @@ class Silent:
         """Ignore."""
 
     def bots(self, by_health: Mapping[str, int]) -> None:
+        """Ignore."""
+
+    def delivery(self, outcome: str, events: int) -> None:
+        """Ignore."""
+
+    def delivery_call(self, answer: str) -> None:
+        """Ignore."""
+
+    def waiting(self, pending: int, oldest_seconds: float) -> None:
+        """Ignore."""
+
+    def lanes(self, by_state: Mapping[str, int]) -> None:
         """Ignore."""

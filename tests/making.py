@@ -51,6 +51,7 @@ def full_click(**changes: Any) -> Click:
             "visitor_period": 20_833,
             "fbclid_key": bytes(range(16, 32)),
             "sealed": bytes(range(256)),
+            "gpc": True,
         }
         | changes
     )
@@ -124,6 +125,7 @@ clicks = st.builds(
     visitor_period=st.none() | st.integers(0, 100_000),
     fbclid_key=_optional(16),
     sealed=st.none() | st.binary(max_size=300),
+    gpc=st.booleans(),
 )
 owners = st.builds(Owner, bot_id=st.integers(1, 2**31 - 1), telegram_id=st.integers(1, 2**52))
 refs = st.builds(

@@ -161,7 +161,8 @@ _SENT: Mapping[str, Any] = {
     "state": "sent",
     "reason": null(),
     "code": null(),
-    "sent_at": bindparam("at"),
+    # When it was sent first: from then on a destination tells copies apart.
+    "sent_at": func.coalesce(outbox.c.sent_at, bindparam("at", type_=outbox.c.sent_at.type)),
     "trace": bindparam("call"),
     "matched": bindparam("keys"),
 }

@@ -8,7 +8,7 @@ MOST = 254
 """Characters of a value that is looked at; an e-mail address can have as many (RFC 5321). A longer one is not used."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 _ANY_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
-_DIGEST_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+DIGEST_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 def digest(text: str) -> str:
@@ -19,7 +19,7 @@ def digest(text: str) -> str:
 def given_digest(text: str) -> str | None:
     """The digest that a value is already, in lower case; None for any other text, and for the digest of nothing."""
     found = text.lower() if _ANY_DIGEST.fullmatch(text) else None
-    return None if found == _DIGEST_OF_NOTHING else found
+    return None if found == DIGEST_OF_NOTHING else found
 
 
 def letters(text: str) -> str:
