@@ -12,6 +12,7 @@ from cli import (
     keys,
     links,
     load,
+    outbox,
     privacy,
     processes,
     rescore,
@@ -44,6 +45,7 @@ app.add_typer(bot_accounts.bots, name="bot-account")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
+app.add_typer(outbox.outbox, name="outbox")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
 
