@@ -75,6 +75,7 @@ def states_asked(text: str) -> tuple[DeliveryState, ...]:
 
 
 def progress(what: str) -> Progress:
-    """How far a long run is, on standard error; its one task counts."""
+    """How far a long run is, on standard error if that is a terminal; its one task counts."""
     columns = (SpinnerColumn(), TextColumn("{task.completed} " + what))
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    told = Console(stderr=True)
+    return Progress(*columns, console=told, transient=True, disable=not told.is_terminal)
