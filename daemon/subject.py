@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +12,12 @@ import msgspec
 
 from backends.redis import RedisStore
 from backends.spools import LocalSpools
-from backends.sql.subject import OwnedClick, SqlSubjects, Subject
+from backends.sql.subject import Conversion, OwnedClick, SqlSubjects, Subject
 from backends.sql.tombstones import PersonKey
 from domain.attribution import Start
 from domain.click import Click
 from domain.clock import Clock
+from domain.conversions import MICROS, pixel_of
 from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
@@ -84,6 +86,14 @@ LABELS = {
     "event": "evento",
     "event_at": "data e hora do evento",
     "reason": "motivo",
+    "lane": "destino do evento",
+    "order_id": "número do pedido",
+    "value": "valor",
+    "currency": "moeda",
+    "custom": "outros dados do evento",
+    "digests": "dados da pessoa guardados apenas como resumo (hash)",
+    "sent_at": "data e hora do envio",
+    "matched": "dados da pessoa que foram enviados, pelos nomes da Meta",
 }
 
 
@@ -138,17 +148,7 @@ class Subjects:
             "erased_at": self._iso(subject.erased_at_ms),
             "clicks": [self._click(owned, subject, copies) for owned in subject.clicks],
             "starts": self._starts(subject, copies.starts),
-            "conversions": [
-                {
-                    "click": str(conversion.click_id),
-                    "event": conversion.event,
-                    "event_at": self._iso(conversion.at_ms),
-                    "state": conversion.state,
-                    "reason": conversion.reason,
-                    "pixel": conversion.pixel,
-                }
-                for conversion in subject.conversions
-            ],
+            "conversions": [self._conversion(each, subject) for each in subject.conversions],
             "bot_users": self._bot_users(subject),
             "profile": profile_json(profile_of(_touches(subject), zone=self._zone), self._zone),
             "labels": LABELS,
@@ -230,6 +230,26 @@ class Subjects:
             for start in waiting
             if start.id not in known
         ]
+
+    def _conversion(self, conversion: Conversion, subject: Subject) -> dict[str, Any]:
+        bot_id, micros = conversion.bot_id, conversion.micros
+        return {
+            "click": str(conversion.click_id) if conversion.click_id else None,
+            "bot": subject.bots.get(bot_id) if bot_id is not None else None,
+            "event": conversion.event,
+            "event_at": self._iso(conversion.at_ms),
+            "state": conversion.state,
+            "reason": conversion.reason,
+            "lane": conversion.lane,
+            "pixel": pixel_of(conversion.lane),
+            "order_id": conversion.order_id,
+            "value": None if micros is None else str(Decimal(micros) / MICROS),
+            "currency": conversion.currency,
+            "custom": conversion.custom,
+            "digests": conversion.digests,
+            "sent_at": self._iso(conversion.sent_at_ms),
+            "matched": conversion.matched,
+        }
 
     def _bot_users(self, subject: Subject) -> list[dict[str, Any]]:
         return [_bot_user_json(known, subject.bots, self._zone) for known in subject.bot_users]

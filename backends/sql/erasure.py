@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import case, delete, func, null, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, query, transaction, upsert
@@ -23,7 +23,9 @@ _TOUCHED = (clicks, starts, outbox, bot_users)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """What one erasure found, in counts, and the number of its line in the audit. `bot_users`: bots that knew the person."""
+    """What one erasure found, in counts, and the number of its line in the audit. `bot_users`: bots that knew the person.
+    `conversions`: those that are not sent any more, and those that had named the person.
+    """
 
     audit_id: int
     clicks: int
@@ -75,7 +77,7 @@ class SqlErasures:
             ids = sorted({*(await connection.execute(owned)).scalars(), *begun})
             buried = await self._bury(connection, ids, telegram_id)
             gone = await connection.execute(delete(starts).where(starts.c.telegram_id == telegram_id))
-            skipped = await _skip_conversions(connection, buried)
+            skipped = await _clear_conversions(connection, buried, telegram_id)
             known = await connection.execute(delete(bot_users).where(bot_users.c.telegram_id == telegram_id))
             found = {
                 "clicks": len(buried),
@@ -193,18 +195,35 @@ class SqlErasures:
             await connection.execute(insert_if_absent(self._engine, unerased), rows)
 
 
-async def _skip_conversions(connection: AsyncConnection, ids: Sequence[UUID]) -> int:
-    """Conversions of those clicks that were not sent are not sent any more."""
-    skipped = 0
-    for at in range(0, len(ids), CHUNK):
-        which = (
-            outbox.c.click_id.in_(ids[at : at + CHUNK])
-            & (outbox.c.state != "sent")
-            & (outbox.c.reason.is_distinct_from(REASON))
-        )
-        done = await connection.execute(update(outbox).where(which).values(state="skipped", reason=REASON))
-        skipped += done.rowcount
-    return skipped
+async def _clear_conversions(connection: AsyncConnection, ids: Sequence[UUID], telegram_id: int) -> int:
+    """Conversions of those clicks or that person which were not sent are not sent any more; none names the person. How many.
+
+    What stays of one that was sent is what the accounts need: event, time, value, lane, Meta's answer.
+    """
+    theirs = [outbox.c.telegram_id == telegram_id]
+    theirs += [outbox.c.click_id.in_(ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK)]
+    cleared = 0
+    for which in theirs:
+        done = await connection.execute(_CLEAR.where(which))
+        cleared += done.rowcount
+    return cleared
+
+
+_NAMES_THEM = ("bot_id", "telegram_id", "person", "custom", "order_id")
+_not_sent = outbox.c.state != "sent"
+# What is cleared already is not counted again, nor is what was sent and had said nothing of them but their click.
+_not_cleared = (_not_sent & outbox.c.reason.is_distinct_from(REASON)) | or_(
+    *(outbox.c[name].is_not(None) for name in _NAMES_THEM)
+)
+_CLEAR = (
+    update(outbox)
+    .where(_not_cleared)
+    .values(
+        state=case((_not_sent, "skipped"), else_=outbox.c.state),
+        reason=case((_not_sent, REASON), else_=outbox.c.reason),
+        **dict.fromkeys(_NAMES_THEM, null()),
+    )
+)
 
 
 async def _note(connection: AsyncConnection, action: str, detail: dict[str, Any], at_ms: int) -> int:

@@ -1,5 +1,6 @@
 """Reading what SQL has of one person, and what it has at all: for exports, profiles, incidents and `privacy doctor`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,6 @@ from backends.sql.engine import query, snapshot
 from backends.sql.ledger import ledger_row
 from backends.sql.people import bot_users_of
 from backends.sql.schema import bots, clicks, erasures, links, outbox, starts
-from domain.conversions import pixel_of
 from domain.ids import first_uuid7
 from domain.outcomes import LedgerRow
 from domain.people import BotUser
@@ -44,14 +44,24 @@ class NotedStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """A row of `outbox`."""
+    """A row of `outbox`: a conversion in one lane. `micros`: its value, in millionths of the currency. `matched`: what of the
+    person was sent, as the destination calls it. `digests`: which of the person's data it holds digests of.
+    """
 
-    click_id: UUID
+    click_id: UUID | None
+    bot_id: int | None
     event: str
     at_ms: int
     state: str
     reason: str | None
-    pixel: str | None
+    lane: str
+    order_id: str | None
+    micros: int | None
+    currency: str | None
+    custom: Mapping[str, Any] | None
+    digests: tuple[str, ...]
+    sent_at_ms: int | None
+    matched: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,9 @@ class SqlSubjects:
             return Subject(
                 clicks=owned,
                 starts=await _starts(connection, telegram_id, bot_id),
-                conversions=await _conversions(connection, [click.id for click in owned]),
+                conversions=await _conversions(
+                    connection, [click.id for click in owned], telegram_id, bot_id
+                ),
                 bot_users=await bot_users_of(connection, telegram_id, bot_id),
                 erased_at_ms=(await connection.execute(forbidden)).scalar_one_or_none(),
                 links=await _names(connection, select(links.c.id, links.c.slug)),
@@ -182,24 +194,38 @@ async def _starts(
     )
 
 
-async def _conversions(connection: AsyncConnection, ids: list[UUID]) -> tuple[Conversion, ...]:
-    found: list[Conversion] = []
-    for at in range(0, len(ids), _CHUNK):
-        wanted = (
-            select(outbox).where(outbox.c.click_id.in_(ids[at : at + _CHUNK])).order_by(outbox.c.event_at)
-        )
-        found += [
-            Conversion(
-                click_id=row.click_id,
-                event=row.event,
-                at_ms=row.event_at,
-                state=row.state,
-                reason=row.reason,
-                pixel=pixel_of(row.lane),
-            )
-            for row in await connection.execute(wanted)
-        ]
-    return tuple(found)
+async def _conversions(
+    connection: AsyncConnection, ids: list[UUID], telegram_id: int, bot_id: int | None
+) -> tuple[Conversion, ...]:
+    """Of their clicks, and those that name them; oldest first."""
+    named = outbox.c.telegram_id == telegram_id
+    if bot_id is not None:
+        named &= outbox.c.bot_id == bot_id
+    theirs = [named, *(outbox.c.click_id.in_(ids[at : at + _CHUNK]) for at in range(0, len(ids), _CHUNK))]
+    found: dict[tuple[UUID, str], Any] = {}
+    for which in theirs:
+        rows = await connection.execute(select(outbox).where(which))
+        found |= {(row.event_id, row.lane): row for row in rows}
+    return tuple(_conversion(row) for row in sorted(found.values(), key=lambda row: (row.event_at, row.lane)))
+
+
+def _conversion(row: Any) -> Conversion:
+    return Conversion(
+        click_id=row.click_id,
+        bot_id=row.bot_id,
+        event=row.event,
+        at_ms=row.event_at,
+        state=row.state,
+        reason=row.reason,
+        lane=row.lane,
+        order_id=row.order_id,
+        micros=row.value,
+        currency=row.currency,
+        custom=row.custom,
+        digests=tuple(row.person or ()),
+        sent_at_ms=row.sent_at,
+        matched=tuple((row.matched or "").split()),
+    )
 
 
 async def _names(connection: AsyncConnection, wanted: Any) -> dict[int, str]:
