@@ -183,8 +183,10 @@ def overdue(due: Due, bounds: Bounds) -> list[str]:
     """The names of what is due and was due before those bounds."""
     pairs = {
         "originals": (due.originals, bounds.originals_ms),
+        "digests in conversions": (due.digests, bounds.originals_ms),
         "clicks": (due.clicks, bounds.clicks_ms),
         "starts": (due.starts, bounds.clicks_ms),
+        "conversions": (due.events, bounds.clicks_ms),
         "people of bots": (due.bot_users, bounds.clicks_ms),
         "records set aside": (due.files, bounds.aside_ms),
     }

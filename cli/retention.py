@@ -67,9 +67,11 @@ def _rows(given: Settings, due: Due, done: Done | None) -> list[list[str]]:
 
     return [
         row("originals", sealed, due.originals, "originals"),
+        row("digests in conversions", sealed, due.digests, "digests"),
         row("keys of days", sealed, None, "keys"),
         row("clicks, with starts and events", kept, due.clicks, "clicks", "starts", "events"),
         row("starts without a click", kept, due.starts),  # done: counted with the others
+        row("conversions without a click", kept, due.events),  # likewise
         row("people of bots, since their last start", kept, due.bot_users, "bot_users"),
         row("books", kept, None, "figures"),
         row("who was erased", kept, None, "erasures"),

@@ -58,6 +58,7 @@ class Done:
 
     keys: int = 0
     originals: int = 0
+    digests: int = 0
     clicks: int = 0
     starts: int = 0
     bot_users: int = 0
@@ -78,8 +79,10 @@ class Due:
     """What waits for the next pass."""
 
     originals: Waiting
+    digests: Waiting
     clicks: Waiting
     starts: Waiting
+    events: Waiting
     bot_users: Waiting
     files: Waiting
 
@@ -127,8 +130,10 @@ class Retention:
         bounds = Bounds.at(self._clock.now_ms(), self._settings)
         return Due(
             originals=await self._sql.originals_due(bounds.originals_ms),
+            digests=await self._sql.digests_due(bounds.originals_ms),
             clicks=await self._sql.clicks_due(bounds.clicks_ms),
             starts=await self._sql.direct_starts_due(bounds.clicks_ms),
+            events=await self._sql.conversions_due(bounds.clicks_ms),
             bot_users=await self._sql.bot_users_due(bounds.clicks_ms),
             files=await asyncio.to_thread(self._files_due, bounds.aside_ms),
         )
@@ -140,6 +145,9 @@ class Retention:
         while forgotten := await self._sql.forget_originals(bounds.originals_ms, self._batch):
             done.originals += forgotten
             await self._step()
+        while digests := await self._sql.forget_digests(bounds.originals_ms, self._batch):
+            done.digests += digests
+            await self._step()
 
     async def _delete(self, bounds: Bounds, done: Done) -> None:
         while gone := await self._sql.aggregate_and_delete(bounds.clicks_ms, self._batch):
@@ -147,6 +155,9 @@ class Retention:
             await self._step()
         while direct := await self._sql.delete_direct_starts(bounds.clicks_ms, self._batch):
             done.starts += direct
+            await self._step()
+        while events := await self._sql.delete_conversions(bounds.clicks_ms, self._batch):
+            done.events += events
             await self._step()
         while people := await self._sql.delete_bot_users(bounds.clicks_ms, self._batch):
             done.bot_users += people
@@ -190,7 +201,18 @@ class Retention:
         return found
 
 
-COUNTS = ("keys", "originals", "clicks", "starts", "bot_users", "events", "figures", "erasures", "files")
+COUNTS = (
+    "keys",
+    "originals",
+    "digests",
+    "clicks",
+    "starts",
+    "bot_users",
+    "events",
+    "figures",
+    "erasures",
+    "files",
+)
 
 
 def _count(done: Done, gone: Deleted) -> None:

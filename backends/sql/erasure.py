@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, query, transaction, upsert
 from backends.sql.schema import audit, bot_users, clicks, erasures, outbox, starts, unerased
-from backends.sql.tombstones import bury_with_person, close_to_starts, skip_conversions
+from backends.sql.tombstones import bury_with_person, clear_conversions, close_to_starts
 from domain.errors import StoreUnavailable
 
 Copies = Literal["redis", "spool", "sql"]
@@ -74,12 +74,12 @@ class SqlErasures:
             ids = sorted({*(await connection.execute(owned)).scalars(), *begun})
             buried = await self._bury(connection, ids, telegram_id)
             gone = await connection.execute(delete(starts).where(starts.c.telegram_id == telegram_id))
-            skipped = await _skip_conversions(connection, telegram_id, buried)
+            cleared = await _clear_conversions(connection, telegram_id, buried)
             known = await connection.execute(delete(bot_users).where(bot_users.c.telegram_id == telegram_id))
             found = {
                 "clicks": len(buried),
                 "starts": gone.rowcount,
-                "conversions": skipped,
+                "conversions": cleared,
                 "bot_users": known.rowcount,
             }
             await self._remember(connection, buried, elsewhere, scrub=any(found.values()))
@@ -192,12 +192,12 @@ class SqlErasures:
             await connection.execute(insert_if_absent(self._engine, unerased), rows)
 
 
-async def _skip_conversions(connection: AsyncConnection, telegram_id: int, ids: Sequence[UUID]) -> int:
-    """Of conversions that name the person, and of those of the clicks; how many were to be sent still."""
-    skipped = await skip_conversions(connection, outbox.c.telegram_id == telegram_id)
+async def _clear_conversions(connection: AsyncConnection, telegram_id: int, ids: Sequence[UUID]) -> int:
+    """Of conversions that name the person, and of those of the clicks; how many were changed."""
+    cleared = await clear_conversions(connection, outbox.c.telegram_id == telegram_id)
     for at in range(0, len(ids), CHUNK):
-        skipped += await skip_conversions(connection, outbox.c.click_id.in_(ids[at : at + CHUNK]))
-    return skipped
+        cleared += await clear_conversions(connection, outbox.c.click_id.in_(ids[at : at + CHUNK]))
+    return cleared
 
 
 async def _note(connection: AsyncConnection, action: str, detail: dict[str, Any], at_ms: int) -> int:

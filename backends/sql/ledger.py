@@ -19,7 +19,14 @@ from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichmen
 from backends.sql.owed import Owed
 from backends.sql.reports import NOT_KEPT, Reports
 from backends.sql.schema import accounting, ads, catalog, clicks, outbox, starts
-from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people, skip_conversions
+from backends.sql.tombstones import (
+    PersonKey,
+    bury,
+    bury_with_person,
+    clear_conversions,
+    gone,
+    open_for_people,
+)
 from backends.sql.touches import in_order, put_touches, touch_values
 from domain.attribution import Owner, Start, StartKind
 from domain.books import FIGURES, BookEntry
@@ -183,7 +190,7 @@ class SqlLedger:
             return None
         await connection.execute(bury_with_person(self._engine, start.click.id))
         erased = exists().where(clicks.c.id == outbox.c.click_id, clicks.c.erased_at.is_not(None))
-        await skip_conversions(connection, (outbox.c.click_id == start.click.id) & erased)
+        await clear_conversions(connection, (outbox.c.click_id == start.click.id) & erased)
         found = (await connection.execute(select(clicks).where(clicks.c.id == start.click.id))).one()
         return ledger_row(found)
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, delete, func, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Select, delete, func, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import empty_the_log, query, transaction, upsert
@@ -22,6 +22,7 @@ from backends.sql.schema import (
     click_totals,
     clicks,
     erasures,
+    has_digests,
     has_original,
     outbox,
     starts,
@@ -30,6 +31,7 @@ from domain.books import MINUTE_MS
 from domain.ids import first_uuid7, uuid7_ms
 
 MANY = 100_000
+_EVENT = (outbox.c.event_id, outbox.c.lane)
 _PERSON = (bot_users.c.bot_id, bot_users.c.telegram_id)
 _TOTAL = ("day", "link_id", "ad_key", "country", "traffic_class")
 
@@ -76,6 +78,12 @@ class SqlRetention:
         forget = update(clicks).where(clicks.c.id.in_(oldest)).values(sealed=None)
         return await transaction(self._engine, lambda connection: _changed(connection, forget))
 
+    async def forget_digests(self, before_ms: int, limit: int) -> int:
+        """Empty `person` in at most `limit` conversions of before `before_ms`, sent or not; how many."""
+        oldest = _with_digests(before_ms, *_EVENT).limit(limit).with_for_update(skip_locked=True)
+        forget = update(outbox).where(tuple_(*_EVENT).in_(oldest)).values(person=None)
+        return await transaction(self._engine, lambda connection: _changed(connection, forget))
+
     async def aggregate_and_delete(self, before_ms: int, limit: int) -> Deleted:
         """Count clicks from before the minute of `before_ms` into the totals and delete them, in one transaction.
 
@@ -93,6 +101,12 @@ class SqlRetention:
         """Delete at most `limit` starts that named no click; how many."""
         oldest = _direct_starts(before_ms, starts.c.id).limit(limit)
         gone = delete(starts).where(starts.c.id.in_(oldest.with_for_update(skip_locked=True)))
+        return await transaction(self._engine, lambda connection: _changed(connection, gone))
+
+    async def delete_conversions(self, before_ms: int, limit: int) -> int:
+        """Delete at most `limit` conversions of before that which no click is known of; how many. The others go with it."""
+        oldest = _without_click(before_ms, *_EVENT).limit(limit).with_for_update(skip_locked=True)
+        gone = delete(outbox).where(tuple_(*_EVENT).in_(oldest))
         return await transaction(self._engine, lambda connection: _changed(connection, gone))
 
     async def delete_bot_users(self, before_ms: int, limit: int) -> int:
@@ -117,6 +131,14 @@ class SqlRetention:
     async def direct_starts_due(self, before_ms: int) -> Waiting:
         """Starts that `delete_direct_starts` would delete."""
         return await self._waiting(_direct_starts(before_ms, starts.c.started_at), int)
+
+    async def digests_due(self, before_ms: int) -> Waiting:
+        """Conversions whose digests `forget_digests` would forget."""
+        return await self._waiting(_with_digests(before_ms, outbox.c.event_at), int)
+
+    async def conversions_due(self, before_ms: int) -> Waiting:
+        """Conversions that `delete_conversions` would delete."""
+        return await self._waiting(_without_click(before_ms, outbox.c.event_at), int)
 
     async def bot_users_due(self, before_ms: int) -> Waiting:
         """People of bots that `delete_bot_users` would delete, by their last starts."""
@@ -216,6 +238,18 @@ def _older(before_ms: int, *conditions: ColumnElement[bool]) -> Select[Any]:
 def _direct_starts(before_ms: int, column: Column[Any]) -> Select[Any]:
     found = select(column).where(starts.c.click_id.is_(None), starts.c.started_at < before_ms)
     return found.order_by(starts.c.started_at)
+
+
+def _with_digests(before_ms: int, *columns: Column[Any]) -> Select[Any]:
+    found = select(*columns).where(has_digests, outbox.c.event_at < before_ms)
+    return found.order_by(outbox.c.event_at)
+
+
+def _without_click(before_ms: int, *columns: Column[Any]) -> Select[Any]:
+    # "= true": SQLite would read everything without a click by ix_outbox_click_id, whatever its time, and sort it.
+    no_click = outbox.c.click_id.is_(None) == true()
+    found = select(*columns).where(no_click, outbox.c.event_at < before_ms)
+    return found.order_by(outbox.c.event_at)
 
 
 def _last_seen(before_ms: int, *columns: Column[Any]) -> Select[Any]:

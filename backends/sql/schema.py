@@ -325,8 +325,8 @@ outbox = Table(
     Index("ix_outbox_click_id", "click_id"),
     Index("ix_outbox_event_at", "event_at"),
 )
-# Small: what waits, by destination and time; what failed; conversions that say who they are of. Written out as SQL: a
-# state that is a parameter keeps SQLite from using them.
+# Small: what waits, by destination and time; what failed; conversions that say who they are of, or hold digests. Written
+# out as SQL: a state that is a parameter keeps SQLite from using them.
 is_pending = outbox.c.state == literal_column("'pending'")
 Index("ix_outbox_due", outbox.c.lane, outbox.c.next_at, sqlite_where=is_pending, postgresql_where=is_pending)
 has_failed = outbox.c.state.in_([literal_column("'rejected'"), literal_column("'dead'")])
@@ -339,6 +339,8 @@ Index(
     sqlite_where=_of_person,
     postgresql_where=_of_person,
 )
+has_digests = outbox.c.person.is_not(None)
+Index("ix_outbox_digests", outbox.c.event_at, sqlite_where=has_digests, postgresql_where=has_digests)
 _of_order = outbox.c.order_id.is_not(None)
 Index("ix_outbox_order", outbox.c.order_id, sqlite_where=_of_order, postgresql_where=_of_order)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, null, select, text, update
+from sqlalchemy import ColumnElement, case, func, null, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import upsert
@@ -39,7 +39,21 @@ _OF_THE_PERSON = (
     "started_at",
     "scored_at",
 )
-_NOBODYS: dict[str, Any] = dict.fromkeys(("bot_id", "telegram_id", "order_id", "custom", "person"), null())
+_NAMES_THEM = ("bot_id", "telegram_id", "order_id", "custom", "person")
+_not_sent = outbox.c.state != "sent"
+# What is cleared already is not counted again, nor is what was sent and had said nothing of them but their click.
+_not_cleared = (_not_sent & outbox.c.reason.is_distinct_from(ERASED)) | or_(
+    *(outbox.c[name].is_not(None) for name in _NAMES_THEM)
+)
+_CLEAR = (
+    update(outbox)
+    .where(_not_cleared)
+    .values(
+        state=case((_not_sent, "skipped"), else_=outbox.c.state),
+        reason=case((_not_sent, ERASED), else_=outbox.c.reason),
+        **dict.fromkeys(_NAMES_THEM, null()),
+    )
+)
 
 
 def bury(engine: AsyncEngine, click_id: UUID, *, spooled: bool) -> Any:
@@ -66,15 +80,13 @@ def bury_with_person(engine: AsyncEngine, click_id: UUID, *, telegram_id: int | 
     return statement.on_conflict_do_update(index_elements=["id"], set_=values, where=theirs)
 
 
-async def skip_conversions(connection: AsyncConnection, which: ColumnElement[bool]) -> int:
-    """Those conversions that were not sent are not sent any more; how many. None of them says any more whose it is.
+async def clear_conversions(connection: AsyncConnection, which: ColumnElement[bool]) -> int:
+    """Those conversions that were not sent are not sent any more, and none says any more whose it is; how many were changed.
 
-    The event's id and what became of it stay: reported again, it is still the same.
+    What stays is what the accounts need: event, time, value, lane and what became of it. The event's id stays too:
+    reported again, it is still the same.
     """
-    unsent = which & (outbox.c.state != "sent") & outbox.c.reason.is_distinct_from(ERASED)
-    skipped = await connection.execute(update(outbox).where(unsent).values(state="skipped", reason=ERASED))
-    await connection.execute(update(outbox).where(which).values(_NOBODYS))
-    return skipped.rowcount
+    return (await connection.execute(_CLEAR.where(which))).rowcount
 
 
 async def open_for_people(connection: AsyncConnection) -> None:

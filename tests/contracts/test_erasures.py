@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Table, select, text
@@ -17,6 +18,7 @@ from backends.sql.erasure import THE_FILES, Erased, SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
+from backends.sql.outbox import SqlOutbox
 from backends.sql.schema import clicks, erasures, outbox, starts, unerased
 from backends.sql.tombstones import close_to_starts
 from domain.attribution import Owner, Start
@@ -40,6 +42,14 @@ class Database:
     async def erase(self, person: int = ANA, **changes: Any) -> Erased:
         given = {"person_key": person_key(person), "at_ms": ERASED_AT, "elsewhere": ("redis", "spool")}
         return await self.erasures.erase(person, **(given | changes))
+
+    async def put(self, number: int, **values: Any) -> None:
+        """A conversion as it is reported, with all that it may say of a person."""
+        row = {"event_id": UUID(int=number), "lane": "meta/123456789", "event": "Purchase", "event_at": NOW}
+        row |= {"next_at": NOW, "bot_id": 1, "value": 5_000_000, "currency": "BRL", "order_id": f"A-{number}"}
+        row |= {"person": {"em": ["aa"]}, "custom": {"content_name": "x"}}
+        async with self.engine.begin() as connection:
+            await connection.execute(outbox.insert().values(**(row | values)))
 
     async def rows(self, table: Table) -> list[dict[str, Any]]:
         async with self.engine.connect() as connection:
@@ -105,6 +115,53 @@ async def test_a_conversion_that_was_sent_stays_as_it_is(database: Database) -> 
     assert (await database.erase()).conversions == 0
     [event] = await database.rows(outbox)
     assert (event["state"], event["reason"]) == ("sent", None)
+
+
+async def test_no_conversion_names_an_erased_person_and_what_was_sent_stays_counted(
+    database: Database,
+) -> None:
+    """Whether their click is known or not, in every bot and lane; the value stays, and nobody else's changes."""
+    click = full_click(link_id=1)
+    await database.ledger.record_start(start_of(click), click)
+    for n, (person, state) in enumerate(((ANA, "sent"), (ANA, "pending"), (ANA, "dead"), (BIA, "pending"))):
+        await database.put(n, telegram_id=person, state=state)
+    await database.put(8, telegram_id=None, click_id=click.id, state="sent")
+    await database.put(9, telegram_id=None, click_id=click.id, state="pending", lane="webhook/crm")
+    before = {row["event_id"]: row for row in await database.rows(outbox)}
+    assert (await database.erase()).conversions == 6
+    nothing = dict.fromkeys(("bot_id", "telegram_id", "person", "custom", "order_id"))
+    skipped = {"state": "skipped", "reason": "erased"}
+    for row in await database.rows(outbox):
+        was = before[row["event_id"]]
+        hers = was["telegram_id"] == ANA or was["click_id"] == click.id
+        left = nothing | ({} if was["state"] == "sent" else skipped) if hers else {}
+        assert row == was | left
+    once = await database.rows(outbox)
+    assert (await database.erase(at_ms=LATER)).nothing
+    assert await database.rows(outbox) == once
+
+
+async def test_a_person_of_whom_only_a_sent_conversion_is_known_is_known(database: Database) -> None:
+    await database.put(1, telegram_id=ANA, state="sent")
+    assert not (await database.erase()).nothing
+    assert await database.erasures.left() == {"sql": 1}
+
+
+async def test_a_conversion_that_moves_to_its_lane_during_an_erasure_is_erased_all_the_same(
+    database: Database, beside: Database
+) -> None:
+    """Either it moves first and is found where it is, or the erasure is first and it does not move."""
+    clicks = [full_click(link_id=1) for _ in range(6)]
+    await database.ledger.settle(clicks, [start_of(click, n) for n, click in enumerate(clicks, 20)], [])
+    for person in range(20, 26):
+        await database.put(person, telegram_id=person, state="pending", lane="")
+    moving = SqlOutbox(beside.engine)
+    for person in range(20, 26):
+        await asyncio.gather(
+            moving.attribute(1, now_ms=LATER, until_ms=LATER, give_up_ms=0, touch="last"),
+            database.erase(person),
+        )
+    assert {(row["state"], row["telegram_id"]) for row in await database.rows(outbox)} == {("skipped", None)}
 
 
 async def test_what_is_to_be_discarded_elsewhere_is_noted_until_it_is_done(database: Database) -> None:

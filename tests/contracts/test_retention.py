@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,21 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, event, func, select
+from sqlalchemy import Table, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.books import read_books
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.migrate import migrate
-from backends.sql.retention import Deleted, SqlRetention
+from backends.sql.retention import Deleted, SqlRetention, Waiting
 from backends.sql.schema import accounting, click_totals, clicks, outbox, starts
 from domain.attribution import Owner, Start
 from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click
+from domain.conversions import PURCHASE, UNATTRIBUTED, order_event_id
 from domain.enrichment import Enrichment, Geo, Traffic
 from domain.errors import StoreUnavailable
 from tests.making import NOW, PATIENT, bare_click, full_click, new_id, person_key, start_of
+from tests.plans import BY_INDEX, overheard, plans
 
 DAY_MS = 86_400_000
 MIDNIGHT = NOW // DAY_MS * DAY_MS
@@ -47,6 +50,20 @@ class Database:
         async with self.engine.connect() as connection:
             found = await connection.execute(select(table).order_by(*table.primary_key.columns))
             return [dict(row) for row in found.mappings()]
+
+    async def change(self, statement: Any) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def put_conversions(self, *times: int) -> None:
+        """Of somebody whose click is not known, reported with digests."""
+        same = {"lane": UNATTRIBUTED, "event": PURCHASE, "state": "pending", "next_at": NOW}
+        same |= {"person": {"em": ["aa"]}}
+        rows = [
+            same | {"event_id": order_event_id(1, PURCHASE, str(at_ms)), "event_at": at_ms} for at_ms in times
+        ]
+        async with self.engine.begin() as connection:
+            await connection.execute(outbox.insert(), rows)
 
     async def settle(self, batch: Sequence[Click], begun: Sequence[Start] = ()) -> None:
         """As a worker does, with the books of a daemon that had spooled each of them."""
@@ -254,6 +271,45 @@ async def test_a_start_without_a_click_ends_after_its_own_time(database: Databas
     assert (due.rows, due.oldest_ms) == (2, NOW - 2)
     assert [await database.retention.delete_direct_starts(NOW, 1) for _ in range(3)] == [1, 1, 0]
     assert await database.count(starts) == 2
+
+
+async def test_digests_are_forgotten_one_millisecond_after_their_last_and_nothing_else_of_a_conversion(
+    database: Database,
+) -> None:
+    """Sent or not, with a click or without."""
+    click = full_click(link_id=1)
+    await database.ledger.record_start(start_of(click, at_ms=NOW - 1), click)
+    await database.change(update(outbox).values(person={"em": ["aa"]}, state="sent"))
+    await database.put_conversions(NOW - 2, NOW)
+    before = await database.rows(outbox)
+    assert await database.retention.digests_due(NOW) == Waiting(rows=2, oldest_ms=NOW - 2)
+    assert [await database.retention.forget_digests(NOW, 1) for _ in range(3)] == [1, 1, 0]
+    kept = [row | {"person": row["person"] if row["event_at"] == NOW else None} for row in before]
+    assert await database.rows(outbox) == kept
+
+
+async def test_a_conversion_without_a_click_ends_after_its_own_time_and_one_with_a_click_with_it(
+    database: Database,
+) -> None:
+    click = full_click(link_id=1, id=new_id(NOW))
+    await database.ledger.record_start(start_of(click, at_ms=NOW - 5), click)
+    await database.put_conversions(NOW - 2, NOW - 1, NOW)
+    assert await database.retention.conversions_due(NOW) == Waiting(rows=2, oldest_ms=NOW - 2)
+    assert [await database.retention.delete_conversions(NOW, 1) for _ in range(3)] == [1, 1, 0]
+    assert sorted(row["event_at"] for row in await database.rows(outbox)) == [NOW - 5, NOW]
+
+
+async def test_old_conversions_and_digests_are_found_by_their_time(database: Database) -> None:
+    """A pass every few minutes does not read those that are not due."""
+    async with overheard(database.engine) as heard:
+        await database.retention.digests_due(NOW)
+        await database.retention.forget_digests(NOW, MANY)
+        await database.retention.conversions_due(NOW)
+        await database.retention.delete_conversions(NOW, MANY)
+    found = await plans(database.engine, heard, *BY_INDEX)
+    assert len(found) == 6
+    for lines in found:
+        assert re.search(r"ix_outbox_(digests|event_at)", "\n".join(lines)), lines
 
 
 async def test_after_deleting_sqlite_has_neither_a_log_nor_the_deleted_bytes(sqlite_url: str) -> None:

@@ -22,15 +22,17 @@ from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
+from backends.sql.outbox import SqlOutbox
 from backends.sql.people import SqlPeople
 from backends.sql.retention import SqlRetention
-from backends.sql.schema import metadata
+from backends.sql.schema import metadata, outbox
 from daemon.retention import DAY_MS, Retention
 from daemon.settle import Settler
 from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Ad, Click, Visit
 from domain.clock import ManualClock
+from domain.conversions import order_event_id
 from domain.enrichment import Agent, Enrichment, Geo, Score, Scores, Traffic
 from domain.people import Reply
 from privacy.keyring import Keyring
@@ -57,8 +59,12 @@ ADDED = Enrichment(
     repeats=1,
 )
 HOUR = timedelta(hours=1)
+LANE = "meta/123456789"
 # Filled by the scoring, which does not run here, or only when something else empties the row.
-NEVER_SET = {"clicks.scored_at", "clicks.erased_at", "outbox.reason"}
+NEVER_SET = {"clicks.scored_at", "clicks.erased_at"}
+REPORTED = {"event": "Purchase", "event_at": NOW, "next_at": NOW, "state": "pending"}
+REPORTED |= {"bot_id": 1, "telegram_id": 8, "value": 5_000_000, "currency": "BRL", "order_id": "A-1"}
+REPORTED |= {"custom": {"content_name": "x"}, "person": {"em": ["00"]}}
 
 
 class House:
@@ -137,6 +143,18 @@ class House:
         start, people = start_of(self.click), SqlPeople(self.engine)
         await people.note_replies([Reply(start_id=start.id, outcome="sent", at_ms=NOW + 2000)])
         await people.note_block(start.owner, blocked=True, at_ms=NOW + 3000)
+        await self._convert()
+
+    async def _convert(self) -> None:
+        """A conversion of the click that was sent, one that ended, and one of somebody whose click is not known."""
+        ids = [order_event_id(1, "Purchase", str(n)) for n in range(3)]
+        rows = [REPORTED | {"event_id": ids[n], "lane": LANE, "click_id": self.click.id} for n in range(2)]
+        rows.append(REPORTED | {"event_id": ids[2], "lane": "", "click_id": None})
+        async with self.engine.begin() as connection:
+            await connection.execute(outbox.insert(), rows)
+        box = SqlOutbox(self.engine)
+        await box.sent(LANE, {ids[0]: ("em", "fbc")}, trace="AbC", at_ms=NOW + 4000)
+        await box.end(LANE, [ids[1]], "rejected", reason="the event is bad", code="2804009")
 
     async def at(self, age: timedelta) -> None:
         """That long after the visit, and a pass."""

@@ -13,10 +13,12 @@ from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.migrate import migrate
 from backends.sql.retention import SqlRetention, Waiting
+from backends.sql.schema import outbox
 from cli.doctor import overdue
 from daemon.retention import DAY_MS, Bounds, Done, Due, Retention
 from domain.attribution import Owner, Start
 from domain.clock import ManualClock
+from domain.conversions import PURCHASE, UNATTRIBUTED, order_event_id
 from domain.errors import ConfigError
 from privacy.record import Record
 from privacy.retention import ASIDE_DAYS
@@ -60,6 +62,24 @@ class Bench:
         batch = [full_click(id=new_id(NOW - int(days * DAY_MS) - n)) for n in range(count)]
         await self.ledger.settle(batch, [start_of(click) for click in batch], [])
 
+    async def conversion(self, days: float, count: int = 1) -> None:
+        """Conversions so many days ago of somebody whose click is not known, reported with digests."""
+        at_ms = NOW - int(days * DAY_MS)
+        rows = [
+            {
+                "event_id": order_event_id(1, PURCHASE, f"{days}/{n}"),
+                "lane": UNATTRIBUTED,
+                "event": PURCHASE,
+                "event_at": at_ms - n,
+                "next_at": at_ms,
+                "person": {"em": ["00"]},
+                "state": "pending",
+            }
+            for n in range(count)
+        ]
+        async with self.engine.begin() as connection:
+            await connection.execute(outbox.insert(), rows)
+
     def aside(self, days: float) -> Path:
         """A file set aside so many days ago."""
         path = self.settings.spools / ASIDE / f"{days}.bin"
@@ -85,14 +105,18 @@ async def test_a_pass_does_all_that_is_due_in_steps_with_rests_and_the_next_has_
     await bench.click(1)
     direct = Start.direct(Owner(bot_id=1, telegram_id=9), at_ms=NOW - 397 * DAY_MS, update_id=1)
     await bench.ledger.record_start(direct, None)
+    await bench.conversion(8, count=2)
+    await bench.conversion(400, count=3)
     done = await bench.retention.pass_()
-    assert done == Done(keys=3, originals=5, clicks=2, starts=3, bot_users=1, events=2)
-    assert len(bench.rests) == 3 + 1 + 1 + 1
+    assert done == Done(keys=3, originals=5, digests=5, clicks=2, starts=3, bot_users=1, events=5)
+    assert len(bench.rests) == 3 + 3 + 1 + 1 + 2 + 1
     assert not (await bench.retention.pass_()).anything
     assert await bench.retention.due() == Due(
         originals=Waiting(rows=0, oldest_ms=None),
+        digests=Waiting(rows=0, oldest_ms=None),
         clicks=Waiting(rows=0, oldest_ms=None),
         starts=Waiting(rows=0, oldest_ms=None),
+        events=Waiting(rows=0, oldest_ms=None),
         bot_users=Waiting(rows=0, oldest_ms=None),
         files=Waiting(rows=0, oldest_ms=None),
     )
@@ -136,8 +160,10 @@ async def test_doctor_speaks_of_what_is_overdue_by_a_day_and_not_of_what_is_mere
     bench.aside(ASIDE_DAYS + 0.5)
     assert overdue(await bench.retention.due(), bounds) == []
     await bench.click(8.5)
+    await bench.conversion(398.5)
     bench.aside(ASIDE_DAYS + 1.5)
-    assert overdue(await bench.retention.due(), bounds) == ["originals", "records set aside"]
+    late = ["originals", "digests in conversions", "conversions", "records set aside"]
+    assert overdue(await bench.retention.due(), bounds) == late
 
 
 def test_a_click_may_not_be_deleted_while_its_token_lives() -> None:

@@ -13,6 +13,7 @@ _KEPT = "event_id, click_id, event, event_at, state, reason"
 _PENDING = sa.text("state = 'pending'")
 _FAILED = sa.text("state IN ('rejected', 'dead')")
 _OF_PERSON = sa.text("telegram_id IS NOT NULL")
+_HAS_DIGESTS = sa.text("person IS NOT NULL")
 _OF_ORDER = sa.text("order_id IS NOT NULL")
 
 
@@ -86,6 +87,7 @@ def _outbox() -> None:
         ("ix_outbox_due", ["lane", "next_at"], _PENDING),
         ("ix_outbox_failed", ["event_at"], _FAILED),
         ("ix_outbox_person", ["telegram_id", "bot_id"], _OF_PERSON),
+        ("ix_outbox_digests", ["event_at"], _HAS_DIGESTS),
         ("ix_outbox_order", ["order_id"], _OF_ORDER),
     ):
         op.create_index(name, "outbox", columns, sqlite_where=which, postgresql_where=which)
@@ -94,7 +96,7 @@ def _outbox() -> None:
 def downgrade() -> None:
     """Take back. What was sent, rejected or dead stays so; conversions of no click, and other lanes than Meta's, go."""
     op.drop_index("ix_outbox_click_id", table_name="outbox")
-    for name in ("event_at", "due", "failed", "person", "order"):
+    for name in ("event_at", "due", "failed", "person", "digests", "order"):
         op.drop_index(f"ix_outbox_{name}", table_name="outbox")
     op.rename_table("outbox", "outbox_after")
     if op.get_bind().dialect.name == "postgresql":
