@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from delivery.destination import Accepted, Refusal
 from delivery.meta.errors import MAX_BODY, accepted, refusal
+
+# The first text that hypothesis makes on a machine takes it seconds.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def answer(code: int | None = None, subcode: int | None = None, **more: object) -> bytes:
@@ -179,6 +182,7 @@ bodies = st.binary(max_size=200) | st.builds(
 )
 
 
+@patient
 @given(st.integers(100, 599), bodies, st.dictionaries(st.text(), st.text(), max_size=3), st.integers(0, 1000))
 def test_whatever_is_answered_has_a_meaning_that_fits_its_columns(
     status: int, body: bytes, headers: dict[str, str], sent: int

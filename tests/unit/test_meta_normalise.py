@@ -6,11 +6,14 @@ import hashlib
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from delivery.meta.normalise import KEYS, digests, hashed_city, hashed_country, hashed_state
 from delivery.meta.places import city_names
+
+# The first text that hypothesis makes on a machine takes it seconds.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 NOTHING = hashlib.sha256(b"").hexdigest()
@@ -198,6 +201,7 @@ def test_what_a_database_says_of_a_place_is_hashed_as_what_a_person_says() -> No
 anything = st.text() | st.sampled_from(["SP", "br", "11912345678", "a@b.co", "\ud800", "0" * 300])
 
 
+@patient
 @given(st.dictionaries(st.sampled_from([*KEYS, "other"]), anything), st.sampled_from(["55", "1", "351", ""]))
 def test_any_text_gives_digests_or_is_named_and_never_raises(given: dict[str, str], country: str) -> None:
     found = digests(given, phone_country=country, telegram_id=1)
@@ -208,6 +212,7 @@ def test_any_text_gives_digests_or_is_named_and_never_raises(given: dict[str, st
     assert not named & found.person.keys()
 
 
+@patient
 @given(st.dictionaries(st.sampled_from(list(KEYS)), st.none() | st.integers() | st.binary()))
 def test_what_is_no_text_is_named_too(given: dict[str, object]) -> None:
     found = digests(given, phone_country="55", telegram_id=None)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from delivery.destination import Never, NotYet, Prepared, Ready
@@ -38,6 +38,9 @@ from tests.golden.meta.cases import (
     ready,
 )
 from tests.making import NOW, bare_click, ref
+
+# The first text that hypothesis makes on a machine takes it seconds.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DAY_MS = 86_400_000
 
@@ -335,6 +338,7 @@ def assert_private(found: Ready) -> None:
     assert len(" ".join(found.matched)) <= 200
 
 
+@patient
 @given(
     deliveries(),
     st.none() | originals,
@@ -353,6 +357,7 @@ def test_whatever_is_delivered_is_in_order_and_private_or_does_not_go(
         assert not isinstance(found, NotYet) or found.seconds > 0
 
 
+@patient
 @given(recent, st.sampled_from([VIEW_CONTENT, "Lead", PAGE_VIEW]), sound_people, st.none() | originals, geos)
 def test_whatever_of_a_visitor_cannot_be_used_the_event_goes_without_it(
     at_ms: int, name: str, person: dict[str, tuple[str, ...]], sealed: Original | None, geo: Geo

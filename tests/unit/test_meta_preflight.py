@@ -6,10 +6,13 @@ import hashlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from delivery.meta.preflight import faults
+from delivery.meta.preflight import custom_faults, faults
+
+# The first text that hypothesis makes on a machine takes it seconds.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOW_S = 1_800_000_000
 NOW_MS = NOW_S * 1000
@@ -193,6 +196,14 @@ def test_what_too_many_people_share_is_refused_alone_and_taken_with_more(keys: t
         assert of(chat | {"user_data": user | more}) == ()
 
 
+def test_custom_data_can_be_asked_about_before_there_is_an_event() -> None:
+    assert custom_faults({}) == custom_faults({"status": "x", "num_items": 2}) == ()
+    assert custom_faults({"status": None, "currency": "XTR"}) == (
+        "currency is not one of ISO 4217 that Meta can take",
+        "custom_data has an empty value, is too large or too deep",
+    )
+
+
 def test_faults_hold_no_values() -> None:
     broken = with_user(em="ana@loja.com.br", client_ip_address="203.0.113.7:443", fbc="IwAR0secret", mine="x")
     assert not any(part in " ".join(of(broken)) for part in ("ana", "203", "IwAR", "mine"))
@@ -211,6 +222,7 @@ users = st.sampled_from([*with_user()["user_data"], "em", "fbc", "fbp", "externa
 customs = st.sampled_from(["value", "currency", "contents", "content_ids", "x"])
 
 
+@patient
 @given(
     st.dictionaries(fields, anything, max_size=3),
     st.none() | st.dictionaries(users, anything, max_size=3),
