@@ -1,12 +1,14 @@
 """`python -m tests.meta.measure`: how many events a second the server takes in batches of 1000, over a real socket.
 
-Server and sender share the core they run on when told so (`taskset -c 0`); the sender only repeats prepared bytes with new ids.
+The sender only sends prepared bytes, one batch after the other. On a machine that does other things too, the second line is
+the one to look at.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import subprocess
 import sys
 import tempfile
@@ -62,7 +64,10 @@ async def _measure(bodies: list[bytes], server: subprocess.Popen[str]) -> None:
         server.wait()
     events = len(bodies) * MOST_EVENTS
     size = len(bodies[0]) / MOST_EVENTS
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = used.ru_utime + used.ru_stime  # its start included
     print(f"{events} events of {size:.0f} bytes in {seconds:.2f} s: {events / seconds:,.0f} a second")
+    print(f"the server was busy for {busy:.2f} s: {events / busy:,.0f} a second of one core")
 
 
 async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> None:
