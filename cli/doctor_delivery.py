@@ -8,14 +8,13 @@ from cli.common import CLOCK
 from cli.finding import Finding, Verdict
 from cli.pixel_advice import of_hold
 from cli.pixel_facts import PixelFacts, joined, pixels_of
+from delivery.schedule import lateness
 from domain.conversions import UNATTRIBUTED, LaneStatus, pixel_of
 from domain.pixels import Outcome, count_of, reasons_of
 from runtime.settings import Settings
 
 MINUTE_MS = 60_000
 STUCK_MS = 10 * MINUTE_MS
-LATE_MS = 120 * MINUTE_MS
-"""Meta: events are worth less once they are more than two hours old, and attribution suffers from 24 hours on."""
 Trouble = tuple[Verdict, str]
 
 
@@ -91,10 +90,10 @@ def of_queues(lanes: Iterable[LaneStatus], now_ms: int) -> Iterator[Trouble]:
     for lane in lanes:
         if lane.oldest_at_ms is None or lane.held_at_ms is not None or lane.lane == UNATTRIBUTED:
             continue
-        age_ms = now_ms - lane.oldest_at_ms
-        if age_ms > LATE_MS:
-            text = f"{lane.lane}: {lane.pending} wait, the oldest since {age_ms // (60 * MINUTE_MS)} hours"
-            yield "failed" if age_ms > DAY_MS else "warning", f"{text}: trilha outbox list --state pending"
+        age = (now_ms - lane.oldest_at_ms) / 1000
+        if late := lateness(age):
+            text = f"{lane.lane}: {lane.pending} wait, the oldest for {age // 3600:.0f} hours"
+            yield "failed" if late > 1 else "warning", f"{text}: trilha outbox list --state pending"
 
 
 def of_relay(seen: Deliveries, now_ms: int) -> Iterator[Trouble]:

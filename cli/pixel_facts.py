@@ -12,6 +12,7 @@ from backends.sql.outbox import SqlOutbox
 from backends.sql.outcomes import DAY_MS, SqlOutcomes
 from backends.sql.pixels import SqlPixels, absent
 from cli.common import CLOCK, PATIENCE
+from delivery.schedule import lateness
 from domain.conversions import LaneStatus, meta_lane
 from domain.links import valid_pixel
 from domain.pixels import Outcome, Pixel
@@ -55,9 +56,9 @@ class PixelFacts:
         return self.held.credentials
 
     def late(self, now_ms: int) -> bool:
-        """True when what happened a day ago still waits: Meta attributes less by then, and nothing after seven days."""
+        """True when what happened 24 hours ago still waits: from then on attribution suffers."""
         oldest = self.lane.oldest_at_ms
-        return oldest is not None and oldest < now_ms - DAY_MS
+        return oldest is not None and lateness((now_ms - oldest) / 1000) > 1
 
 
 @asynccontextmanager

@@ -379,7 +379,13 @@ def test_doctor_tells_of_delivery_what_is_not_well_and_that_all_is_once_it_is_me
     trilha.put(state="rejected", reason="not hashed")
     verdict, detail = said(1)
     assert verdict == "failed"
-    for words in ("has no token", "since 3 hours", "for 180 minutes", "not hashed", "TRILHA_PUBLIC_URL"):
+    for words in (
+        "has no token",
+        "the oldest for 3 hours",
+        "for 180 minutes",
+        "not hashed",
+        "TRILHA_PUBLIC_URL",
+    ):
         assert words in detail
     trilha("token", PIXEL, "--token-file", "-", given=TOKEN)
     assert said(0)[0] == "warning"

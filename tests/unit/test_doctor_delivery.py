@@ -80,12 +80,12 @@ def test_a_lane_that_is_held_for_want_of_a_token_is_said_once(state: TokenState)
 
 @pytest.mark.parametrize(
     ("age", "verdict"),
-    [(2 * HOUR, None), (2 * HOUR + 1, "warning"), (24 * HOUR, "warning"), (24 * HOUR + 1, "failed")],
+    [(2 * HOUR - 1, None), (2 * HOUR, "warning"), (24 * HOUR - 1, "warning"), (24 * HOUR, "failed")],
 )
 def test_what_waits_for_two_hours_is_a_warning_and_for_a_day_a_failure(age: int, verdict: str | None) -> None:
     said = list(of_queues([LaneStatus(lane=LANE, pending=3, oldest_at_ms=NOW - age)], NOW))
     assert [found for found, _ in said] == ([verdict] if verdict else [])
-    assert all(text.startswith(f"{LANE}: 3 wait, the oldest since {age // HOUR} hours") for _, text in said)
+    assert all(text.startswith(f"{LANE}: 3 wait, the oldest for {age // HOUR} hours") for _, text in said)
 
 
 def test_of_a_held_lane_and_of_what_has_no_click_yet_nothing_is_late() -> None:
