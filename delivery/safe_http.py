@@ -24,7 +24,7 @@ Trouble = Literal["refused", "unreachable", "tls", "timeout", "protocol"]
 CALL_SECONDS = 10.0
 """What a whole call may take, looking up the host included."""
 CONNECT_SECONDS = 3.0
-"""What one address may take, so that an address that swallows packets leaves time for the next."""
+"""What TCP, and then TLS, may take with one address, so that an address that swallows packets leaves time for the next."""
 MOST_ADDRESSES = 3
 LARGEST_ANSWER = 64 * 1024
 BODY_SHARE = 0.1
@@ -88,20 +88,22 @@ class SafeHttp:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Heard | Unheard:
         """What is answered to the body. Nothing is raised."""
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._post(parse_url(url), body, headers)
+            async with asyncio.timeout(self._seconds) as limit:
+                return await self._post(parse_url(url), body, headers, limit)
         except TimeoutError:
             return Unheard(kind="timeout", reason=f"no answer within {self._seconds:g} seconds")
         except ConfigError as error:
             return Unheard(kind="refused", reason=str(error))
 
-    async def _post(self, target: Target, body: bytes, headers: Mapping[str, str]) -> Heard | Unheard:
+    async def _post(
+        self, target: Target, body: bytes, headers: Mapping[str, str], limit: asyncio.Timeout
+    ) -> Heard | Unheard:
         addresses = await self._addresses(target)
         if isinstance(addresses, Unheard):
             return addresses
         answer: Heard | Unheard = _NO_ADDRESS
         for address in addresses[:MOST_ADDRESSES]:
-            answer = await self._call(target, address, body, headers)
+            answer = await self._call(target, address, body, headers, connect=_connect_seconds(limit))
             if isinstance(answer, Heard) or answer.kind != "unreachable":
                 break
         return answer
@@ -125,7 +127,7 @@ class SafeHttp:
         return await self._resolve(target.host, target.port) if target.literal is None else [target.host]
 
     async def _call(
-        self, target: Target, address: Address, body: bytes, headers: Mapping[str, str]
+        self, target: Target, address: Address, body: bytes, headers: Mapping[str, str], *, connect: float
     ) -> Heard | Unheard:
         # An address as the URL's host leaves nothing to be looked up again. Certificate and Host are the name's.
         request = httpx2.Request(
@@ -135,7 +137,7 @@ class SafeHttp:
             ),
             headers={"host": target.authority, "accept-encoding": "identity", **headers},
             content=body,
-            extensions={"sni_hostname": target.host, "timeout": {"connect": CONNECT_SECONDS}},
+            extensions={"sni_hostname": target.host, "timeout": {"connect": connect}},
         )
         try:
             # A transport, not a client: no redirects, no cookies, and no log line with the URL in it.
@@ -158,6 +160,14 @@ _NOT_PUBLIC = "the URL leads to an address that is not public. If that is in you
 _MAY_NEVER = "the URL leads to an address where clouds keep credentials, or to no single machine"
 
 
+def _connect_seconds(limit: asyncio.Timeout) -> float:
+    """For each of two steps, TCP and TLS; together less than is left: a handshake that is cancelled from outside leaves its
+    socket open (httpcore2 2.16), one that ends by its own time does not.
+    """
+    left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+    return max(0.0, min(CONNECT_SECONDS, 0.4 * left))
+
+
 async def _beginning(answer: httpx2.Response, seconds: float) -> bytes:
     """As much of the body as is wanted and comes in time. What goes wrong with it does not unsay the status."""
     body = bytearray()
@@ -171,7 +181,7 @@ async def _beginning(answer: httpx2.Response, seconds: float) -> bytes:
 
 
 def _unheard(error: Exception) -> Unheard:
-    if _is_tls(error):
+    if isinstance(error, httpx2.ConnectError) and _is_tls(error):
         return Unheard(
             kind="tls",
             reason="no TLS connection: its certificate is not valid for this host, or it speaks none",
@@ -182,9 +192,11 @@ def _unheard(error: Exception) -> Unheard:
 
 
 def _is_tls(error: BaseException | None) -> bool:
-    """Whether the trouble began with TLS."""
+    """Whether the trouble began with TLS, and not while it waited for bytes."""
     while error is not None:
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, ssl.SSLError) and not isinstance(
+            error, (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+        ):
             return True
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return False

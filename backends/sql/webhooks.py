@@ -17,10 +17,10 @@ _ROW = tuple_(outbox.c.event_id, outbox.c.lane)
 
 
 class SqlWebhooks:
-    """Raises StoreUnavailable; repeating anything is safe."""
+    """Raises StoreUnavailable; repeating anything is safe. batch: how many conversions one transaction ends."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, *, batch: int = BATCH) -> None:
+        self._engine, self._batch = engine, batch
 
     async def put(self, webhook: Webhook) -> None:
         """That webhook, in place of one of its name. What waits for it is kept, and goes to the new one; its lane is not held
@@ -69,7 +69,11 @@ class SqlWebhooks:
         return await self._end_pending(webhook_lane(name))
 
     async def _end_pending(self, lane: str) -> int:
-        some = select(outbox.c.event_id, outbox.c.lane).where(outbox.c.lane == lane, is_pending).limit(BATCH)
+        some = (
+            select(outbox.c.event_id, outbox.c.lane)
+            .where(outbox.c.lane == lane, is_pending)
+            .limit(self._batch)
+        )
         # Pending is asked again: a relay may have ended a row since it was chosen.
         end = update(outbox).where(_ROW.in_(some), is_pending).values(state="skipped", reason=REMOVED)
 
