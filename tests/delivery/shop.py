@@ -39,7 +39,6 @@ from privacy.seal import Original, Sealer
 from tests.contracts.test_ledger import ADDED
 from tests.delivery.desk import Counting
 from tests.making import PATIENT, bare_click, new_id, person_key, start_of
-from tests.meta.server import FakeMeta
 
 PIXEL, OTHER = "1234567890123456", "6543210987654321"
 BASE = "https://go.example.com"
@@ -203,7 +202,7 @@ async def _at_once(_seconds: float) -> None:
 
 @asynccontextmanager
 async def opened(
-    home: Path, meta: FakeMeta, *, sql_url: str | None = None, seconds: float = CALL_SECONDS
+    home: Path, meta: Any, *, sql_url: str | None = None, seconds: float = CALL_SECONDS
 ) -> AsyncIterator[Shop]:
     """A home with a pixel of Meta's. seconds: what a call may take."""
     clock = ShiftedClock()
