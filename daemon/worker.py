@@ -6,7 +6,7 @@ import asyncio
 
 from backends.build import WORKER_PATIENCE, local_spools, lock_settling, open_redis, open_spool
 from backends.spool import spools_under
-from backends.sql.engine import make_engine
+from backends.sql.engine import close_engine, make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
@@ -101,7 +101,7 @@ async def work(
         if redis is not None:
             await redis.close()
         await settler.close()
-        await engine.dispose()
+        await close_engine(engine)
         lock.release()
 
 

@@ -81,7 +81,9 @@ class StoredDestinations:
             return None
         secret = self._secrets.of(webhook)
         if secret is None:
-            return _to_mend("secret", "no key of this machine opens its secret: trilha webhook add --replace")
+            return _to_mend(
+                "secret", "no key of this machine opens its secret. Run: trilha webhook add --replace"
+            )
         return WebhookDestination(
             name=name, url=webhook.url, secret=secret, client=self._posts, clock=self._clock
         )
@@ -89,7 +91,7 @@ class StoredDestinations:
 
 def _no_token(pixel: str, *, there: bool) -> Refusal:
     what = "no key of this machine opens its access token" if there else "no access token"
-    return _to_mend("token", f"{what}: trilha pixel token {pixel}")
+    return _to_mend("token", f"{what}. Run: trilha pixel token {pixel}")
 
 
 def _to_mend(code: str, reason: str) -> Refusal:

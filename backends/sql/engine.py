@@ -116,6 +116,14 @@ def _ended(task: asyncio.Task[Any]) -> None:
         task.exception()  # seen: its caller may be gone
 
 
+async def close_engine(engine: AsyncEngine) -> None:
+    """Close it once nothing is under way any more: a connection that is in use would stay open, and its thread with it."""
+    loop = asyncio.get_running_loop()
+    while ours := [task for task in _under_way if task.get_loop() is loop]:
+        await asyncio.wait(ours)
+    await engine.dispose()
+
+
 @contextmanager
 def _errors_translated() -> Iterator[None]:
     """Driver errors as ours, without the statement's parameters: they may be personal."""

@@ -452,3 +452,17 @@ async def test_a_stale_claimer_changes_nothing_that_another_has_ended(desk: Desk
     assert overtaken.is_set()
     row = await desk.row(event)
     assert (row.state, row.attempts) == ("sent", 2)
+
+
+async def test_what_sql_said_before_a_hold_was_written_is_not_taken_for_its_release(desk: Desk) -> None:
+    await desk.put()
+    desk.to(NO_TOKEN)
+    asked = desk.clock.monotonic()
+    free = await desk.status()
+    desk.clock.advance(0.1)
+    await desk.turn()
+    lane = desk.relay._lane(LANE)
+    lane.seen(free, asked)
+    assert lane.state == "held"
+    lane.seen(free, desk.clock.monotonic())
+    assert lane.state == "ok"
