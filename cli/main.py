@@ -13,6 +13,7 @@ from cli import (
     keys,
     links,
     load,
+    outbox,
     pixels,
     privacy,
     processes,
@@ -50,6 +51,7 @@ app.add_typer(pixels.pixels, name="pixel")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
+app.add_typer(outbox.outbox, name="outbox")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
 

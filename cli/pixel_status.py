@@ -9,7 +9,7 @@ import typer
 
 from backends.sql.outcomes import MOST
 from cli.common import CLOCK, EXIT_FAILED, Json, local_time, run, settings, show
-from cli.pixel_advice import advice, mending
+from cli.pixel_advice import of_hold, of_refusal
 from cli.pixel_facts import PixelFacts, PixelRoom, all_pixels, outcomes_of, pixel_of, pixels_of
 from delivery.destination import Refusal
 from delivery.meta.client import MetaClient
@@ -102,7 +102,7 @@ def _held_lines(facts: PixelFacts, given: Settings) -> list[str]:
     if lane.held_at_ms is None:
         return [_line("state", "open")]
     why = f"held since {_time(lane.held_at_ms, given)}: {lane.hold_reason or '-'}"
-    return [_line("state", why), _line("mend", mending(facts.id, facts.state))]
+    return [_line("state", why), _line("mend", of_hold(facts.id, facts.state))]
 
 
 def _waiting(facts: PixelFacts, given: Settings) -> str:
@@ -115,7 +115,7 @@ def _quality_lines(seen: Seen) -> list[str]:
         return []
     if isinstance(seen.quality, Refusal):
         refusal = seen.quality
-        said = f"Meta does not say ({refusal.code}): {refusal.reason}; {advice(refusal, seen.facts.id)}"
+        said = f"Meta does not say ({refusal.code}): {refusal.reason}; {of_refusal(seen.facts.id, refusal)}"
         return [_line("quality", said)]
     if not seen.quality:
         return [_line("quality", "Meta has none yet")]
@@ -153,7 +153,7 @@ def _json(seen: Seen) -> dict[str, Any]:
         "links": list(facts.pixel.links),
         "held_at": _iso(lane.held_at_ms),
         "hold_reason": lane.hold_reason,
-        "mend": mending(facts.id, facts.state) if held else None,
+        "mend": of_hold(facts.id, facts.state) if held else None,
         "pending": lane.pending,
         "oldest_at": _iso(lane.oldest_at_ms),
         "sent_at": _iso(lane.sent_at_ms),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.common import CLOCK, EXIT_FAILED, Json, run, settings, show
-from cli.pixel_advice import advice
+from cli.pixel_advice import of_refusal
 from cli.pixel_facts import PixelId, pixel_of, pixels_of
 from delivery.destination import Accepted, Answer
 from delivery.meta.client import MetaClient
@@ -76,7 +76,7 @@ def _show(tried: Tried, pixel: str, *, as_json: bool) -> None:
         found |= {"events_received": 1}
         lines = ["Meta has received 1 event; Events Manager shows it under Test events"]
     else:
-        mend = advice(answer, pixel)
+        mend = of_refusal(pixel, answer)
         found |= {"kind": answer.kind, "code": answer.code, "reason": answer.reason, "mend": mend}
         lines = [f"Meta refuses it ({answer.code}): {answer.reason}", f"mend: {mend}"]
     if answer.trace:

@@ -48,6 +48,7 @@ class Relay:
         observer: Observer,
         touch: Touch,
         sleep: Sleep = asyncio.sleep,
+        jitter: Callable[[float, float], float] = jitter,
     ) -> None:
         self._outbox = outbox
         self._clock = clock

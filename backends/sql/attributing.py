@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import Select, bindparam, delete, func, literal, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backends.sql.among import by_index
 from backends.sql.engine import insert_if_absent
 from backends.sql.owed import to_pixel
 from backends.sql.schema import bot_users, clicks, is_pending, links, outbox
@@ -38,6 +39,7 @@ class Attributing:
     ) -> int:
         """As `Outbox.attribute`. Nobody is erased meanwhile: a row that moves would be missed."""
         await beside_erasures(connection)
+        await by_index(connection)
         rows = (await connection.execute(self._found[touch], {"now": now_ms, "limit": limit})).all()
         move, end, wait = [], [], []
         for row in rows:

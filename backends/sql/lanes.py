@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import CTE, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backends.sql.among import by_index
 from backends.sql.retention import MANY
 from backends.sql.schema import is_pending, lanes, outbox, pixels, webhooks
 from domain.conversions import LaneStatus, meta_lane, webhook_lane
@@ -14,12 +15,9 @@ from domain.conversions import LaneStatus, meta_lane, webhook_lane
 def lanes_due() -> Select[Any]:
     """Lanes in which something is due at `now`."""
     waiting = _waiting()
-    due = (
-        select(outbox.c.event_id)
-        .where(is_pending, outbox.c.lane == waiting.c.lane, outbox.c.next_at <= bindparam("now"))
-        .correlate(waiting)
-        .exists()
-    )
+    # Not EXISTS, which PostgreSQL may turn into a join that reads everything due.
+    first = select(func.min(outbox.c.next_at)).where(is_pending, outbox.c.lane == waiting.c.lane)
+    due = first.correlate(waiting).scalar_subquery() <= bindparam("now")
     return select(waiting.c.lane).where(waiting.c.lane.is_not(None), due)
 
 
@@ -54,6 +52,7 @@ async def read_lanes(connection: AsyncConnection) -> list[LaneStatus]:
 
     `pending` counts to MANY, and `oldest_at_ms` is of the MANY that are due first: exact in every shorter queue.
     """
+    await by_index(connection)
     noted = {row.lane: row for row in await connection.execute(select(lanes))}
     waiting = (await connection.execute(_LANES_WAITING)).scalars().all()
     queues = {lane: (await connection.execute(_QUEUE, {"in_lane": lane})).one() for lane in waiting}

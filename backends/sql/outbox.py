@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import String, bindparam, func, null, update
+from sqlalchemy import String, bindparam, func, literal_column, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backends.sql.among import IDS, among, packer
+from backends.sql.among import IDS, among, by_index, packer
 from backends.sql.attributing import Attributing
 from backends.sql.deliveries import delivery_of, due_in_lane
 from backends.sql.engine import query, snapshot, transaction, upsert
 from backends.sql.lanes import lanes_due, read_lanes
-from backends.sql.schema import is_pending, lanes, outbox
+from backends.sql.schema import lanes, outbox
 from backends.sql.tombstones import open_for_people
 from domain.conversions import Delivery, DeliveryState, LaneStatus
 
@@ -35,7 +35,7 @@ class SqlOutbox:
         self._ids = packer(engine)
         these = among(engine, outbox.c.event_id) & (outbox.c.lane == bindparam("in_lane"))
         self._claim = update(outbox).where(these).values(next_at=bindparam("until"), attempts=_ONE_MORE)
-        self._change = update(outbox).where(these, is_pending)
+        self._change = update(outbox).where(these, _IS_OPEN)
         self._sent = self._change.values(**_SENT)
         self._postpone = self._change.values(**_POSTPONED)
         self._back = self._change.values(**_GIVEN_BACK)
@@ -47,6 +47,7 @@ class SqlOutbox:
 
     async def due(self, now_ms: int) -> list[str]:
         async def read(connection: AsyncConnection) -> list[str]:
+            await by_index(connection)
             return list((await connection.execute(self._due, {"now": now_ms})).scalars())
 
         return await query(self._engine, read)
@@ -57,6 +58,7 @@ class SqlOutbox:
 
         async def write(connection: AsyncConnection) -> Sequence[Any]:
             await open_for_people(connection)
+            await by_index(connection)
             rows: Sequence[Any] = (await connection.execute(self._due_in_lane, wanted)).all()
             if rows:
                 claimed = {IDS: self._ids(row.event_id for row in rows), "in_lane": lane, "until": until_ms}
@@ -82,6 +84,7 @@ class SqlOutbox:
         ]
 
         async def write(connection: AsyncConnection) -> None:
+            await by_index(connection)
             await connection.execute(self._sent, rows)
             # Last: everybody who sends through this lane waits for its one row.
             await connection.execute(self._accepted, {"lane": lane, "sent_at": at_ms})
@@ -149,13 +152,21 @@ class SqlOutbox:
     async def _changed(
         self, statement: Any, lane: str, ids: Sequence[UUID], values: Mapping[str, Any]
     ) -> None:
+        async def write(connection: AsyncConnection) -> None:
+            await by_index(connection)
+            await connection.execute(statement, {IDS: self._ids(ids), "in_lane": lane, **values})
+
         if ids:
-            await self._note(statement, {IDS: self._ids(ids), "in_lane": lane, **values})
+            await transaction(self._engine, write)
 
     async def _note(self, statement: Any, values: Mapping[str, Any]) -> None:
         await transaction(self._engine, lambda connection: connection.execute(statement, values))
 
 
+# Pending, said so that no index of what is pending is used: by that, PostgreSQL would look for a few ids in a whole lane.
+_IS_OPEN = outbox.c.state.not_in(
+    [literal_column(f"'{over}'") for over in ("sent", "rejected", "dead", "skipped")]
+)
 _ONE_MORE = outbox.c.attempts + 1
 _SENT: Mapping[str, Any] = {
     "state": "sent",

@@ -45,7 +45,7 @@ class Owed:
         rows: list[dict[str, Any]] = []
         for found in (await connection.execute(wanted)).all():
             rows += _rows(found, START_EVENT, found.id, found.started_at)
-            if _is_on(found, CLICK_EVENT):
+            if reports(found, CLICK_EVENT):
                 rows += _rows(found, CLICK_EVENT, found.id, found.clicked_at)
         await self._write(connection, rows)
 
@@ -57,7 +57,7 @@ class Owed:
             .join_from(links, webhooks, true(), isouter=True)
             .where(links.c.id.in_(links_of_batch))
         )
-        routes = [row for row in (await connection.execute(wanted)).all() if _is_on(row, CLICK_EVENT)]
+        routes = [row for row in (await connection.execute(wanted)).all() if reports(row, CLICK_EVENT)]
         if not routes:
             return
         there = await _there(connection, [click.id for click in batch])
@@ -85,14 +85,14 @@ async def _there(connection: AsyncConnection, ids: Iterable[UUID]) -> set[UUID]:
     return set((await connection.execute(wanted.where(clicks.c.erased_at.is_(None)))).scalars())
 
 
-def _is_on(route: Any, event: str) -> bool:
+def reports(route: Any, event: str) -> bool:
     """A link that is not (any more) in the catalog reports what a new one does."""
     return event not in ((CLICK_EVENT,) if route.events_off is None else route.events_off.split())
 
 
 def to_pixel(route: Any, event: str) -> tuple[str, str | None]:
     """The lane of the link's pixel; or that it is for nowhere, and why. `route` has the link's `pixel_id` and `events_off`."""
-    if not _is_on(route, event):
+    if not reports(route, event):
         return UNATTRIBUTED, f"the link does not report {event}"
     return (meta_lane(route.pixel_id), None) if route.pixel_id else (UNATTRIBUTED, NO_PIXEL)
 
@@ -109,5 +109,5 @@ def _rows(route: Any, event: str, click_id: UUID, at_ms: int) -> Iterator[dict[s
     }
     lane, reason = to_pixel(route, event)
     yield row | {"lane": lane, "state": "skipped" if reason else "pending", "reason": reason}
-    if route.webhook and _is_on(route, event):
+    if route.webhook and reports(route, event):
         yield row | {"lane": webhook_lane(route.webhook), "state": "pending", "reason": None}

@@ -22,6 +22,8 @@ _CONFIGURATION = frozenset({10, 102, 104, 190, 294, 2500, 2635, *range(200, 300)
 _TEMPORARY = frozenset({1, 2, 341, 368, 5000, 21_009})
 _EVENT = frozenset({3, 100, 105})
 _NO_SUCH_DATASET = (100, 33)
+_PROOF = "appsecret_proof"
+"""What a bare 100 says where the token's app demands a proof, or is given a wrong one: no event is at fault."""
 _OF_STATUS: Mapping[int, RefusalKind] = {
     400: "event",
     401: "configuration",
@@ -48,8 +50,10 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> Refusal:
     """
     error = _object(_object(_decoded(body)).get("error"))
     code, subcode = _number(error.get("code")), _number(error.get("error_subcode"))
+    unproven = code == 100 and _PROOF in str(error.get("message"))
+    kind = _kind(status, code, subcode, transient=error.get("is_transient") is True)
     return Refusal(
-        kind=_kind(status, code, subcode, transient=error.get("is_transient") is True),
+        kind="configuration" if unproven else kind,
         code=_code_text(status, code, subcode),
         reason=_shown(error.get("error_user_msg"), error.get("message")) or f"http {status} without a reason",
         trace=_trace(error),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ from domain.conversions import (
 from domain.ports import Outbox
 from tests.contracts.test_ledger import ADDED
 from tests.making import NOW, PATIENT, full_click, person_key, ref, start_of
+from tests.plans import BY_INDEX, overheard, plans
 
 PIXEL = "123456789"
 LANE = meta_lane(PIXEL)
@@ -501,3 +503,29 @@ async def test_attributing_takes_what_is_longest_due_first_and_two_at_once_move_
     done = await asyncio.gather(*(database.attribute(3) for _ in range(3)))
     assert sum(done) + await database.attribute() == 4
     assert len(await database.rows()) == 12
+
+
+# ---------------------------------------------------------------- cost
+
+
+async def test_no_question_and_no_change_reads_the_outbox_whole(database: Database) -> None:
+    """What waits is found by its lane and time, rows by their ids, and each click by its own."""
+    await database.started(3)
+    await database.put(lane=UNATTRIBUTED, order_id="A", bot_id=1, telegram_id=ANA)
+    async with overheard(database.engine) as heard:
+        await database.outbox.due(LATER)
+        await database.outbox.lanes()
+        [first, *others] = ids(await database.claim())
+        await database.outbox.postpone(LANE, others, until_ms=LATER, reason="slower")
+        await database.outbox.postpone(LANE, others, until_ms=LATER, reason=None, back=True)
+        await database.outbox.end(LANE, others, "dead", reason="too late")
+        await database.outbox.sent(LANE, {first: ("em",)}, trace=None, at_ms=LATER)
+        await database.attribute()
+    found = [plan for plan in await plans(database.engine, heard, *BY_INDEX) if "outbox" in str(plan)]
+    assert len(found) >= 10
+    for lines in found:
+        read = "\n".join(lines)
+        assert "Seq Scan on outbox" not in read
+        assert "SCAN outbox" not in read
+        assert not re.search(r"(SCAN|Seq Scan on) clicks", read)
+        assert re.search(r"ix_outbox_due|pk_outbox|sqlite_autoindex_outbox_1", read), read
