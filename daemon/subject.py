@@ -11,13 +11,13 @@ import msgspec
 
 from backends.redis import RedisStore
 from backends.spools import LocalSpools
-from backends.sql.subject import Conversion as NotedConversion
 from backends.sql.subject import OwnedClick, SqlSubjects, Subject
 from backends.sql.tombstones import PersonKey
+from daemon.subject_conversions import conversions_json
 from domain.attribution import Start
 from domain.click import Click
 from domain.clock import Clock
-from domain.conversions import MICROS, Conversion
+from domain.conversions import Conversion
 from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
@@ -91,6 +91,13 @@ LABELS = {
     "value": "valor",
     "currency": "moeda",
     "custom": "itens e outros dados do pedido",
+    "contents": "itens",
+    "quantity": "quantidade",
+    "item_price": "preço de um item",
+    "content_name": "nome do produto",
+    "content_category": "categoria do produto",
+    "content_type": "tipo do produto",
+    "num_items": "número de itens",
     "person": "resumos (SHA-256) de e-mail, telefone, nomes, endereço e nascimento, pelos nomes curtos da Meta",
 }
 
@@ -147,7 +154,7 @@ class Subjects:
             "erased_at": self._iso(subject.erased_at_ms),
             "clicks": [self._click(owned, subject, copies) for owned in subject.clicks],
             "starts": self._starts(subject, copies.starts),
-            "conversions": self._conversions(subject, copies.conversions),
+            "conversions": conversions_json(subject, copies.conversions, self._iso),
             "bot_users": self._bot_users(subject),
             "profile": profile_json(profile_of(_touches(subject), zone=self._zone), self._zone),
             "labels": LABELS,
@@ -231,45 +238,6 @@ class Subjects:
             for start in waiting
             if start.id not in known
         ]
-
-    def _conversions(self, subject: Subject, waiting: Sequence[Conversion]) -> list[dict[str, Any]]:
-        known = {conversion.id for conversion in subject.conversions}
-        return [
-            self._told(noted, subject, noted.click_id, noted.bot_id)
-            | {"state": noted.state, "reason": noted.reason, "pixel": noted.pixel, "webhook": noted.webhook}
-            for noted in subject.conversions
-        ] + [
-            self._told(
-                each,
-                subject,
-                each.click.id if each.click else None,
-                each.owner.bot_id if each.owner else None,
-            )
-            | {"state": "deferred", "reason": None, "pixel": None, "webhook": None}
-            for each in waiting
-            if each.id not in known
-        ]
-
-    def _told(
-        self,
-        conversion: Conversion | NotedConversion,
-        subject: Subject,
-        click_id: UUID | None,
-        bot_id: int | None,
-    ) -> dict[str, Any]:
-        """What was reported. Of e-mail, phone and names there are digests only."""
-        money = conversion.money
-        return {
-            "click": str(click_id) if click_id else None,
-            "bot": None if bot_id is None else subject.bots.get(bot_id),
-            "event": conversion.event,
-            "event_at": self._iso(conversion.at_ms),
-            "order_id": conversion.order_id,
-            "value": money.micros / MICROS if money else None,
-            "currency": money.currency if money else None,
-            "custom": dict(conversion.custom),
-            "person": {key: list(digests) for key, digests in conversion.person.items()},
-        }
 
     def _bot_users(self, subject: Subject) -> list[dict[str, Any]]:
         return [_bot_user_json(known, subject.bots, self._zone) for known in subject.bot_users]

@@ -346,8 +346,7 @@ async def test_erasing_a_person_leaves_no_word_of_whose_a_conversion_was_and_an_
         await database.report(conversion)
     await database.change(update(outbox).where(outbox.c.event_id == ids[2]).values(state="sent"))
     before = await database.rows(ids[3])
-    erased = await database.erase()
-    assert erased.conversions == 2 + 1, "its start's event is the third"
+    await database.erase()
     for event_id, state in zip(ids[:3], ("skipped", "skipped", "sent"), strict=True):
         [row] = await database.rows(event_id)
         assert row["state"] == state

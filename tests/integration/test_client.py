@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from backends.sql.schema import outbox, starts
 from bot.client import (
     Click,
     ClientError,
+    Conversion,
     InvalidToken,
     Refused,
     Start,
@@ -27,7 +30,7 @@ from bot.client import (
     token_from,
 )
 from domain.ids import ClickIds, uuid7_ms
-from tests.daemon_fixture import BOT, Door, Site, captured_logs
+from tests.daemon_fixture import BOT, SLUG, Door, Site, captured_logs
 from tests.servers import HOST, free_port
 
 FOREIGN = "A" * 62
@@ -137,6 +140,46 @@ async def test_no_trouble_of_tracking_reaches_the_bot_and_each_is_told(door: Doo
     assert [type(error) for error in heard] == [Unavailable, Unauthorized, Refused, Unavailable]
     async with TrilhaClient(url(site), wrong["key"]) as silent:
         assert await silent.try_start(bot=BOT, telegram_id=42, message_id=7) is None
+
+
+async def test_a_conversion_is_reported_with_types_and_again_it_is_the_same(
+    door: Door, trilha: TrilhaClient
+) -> None:
+    token = await door.click()
+    await trilha.start(bot=BOT, telegram_id=42, message_id=7, token=token)
+    sold: dict[str, Any] = {"bot": BOT, "event": "Purchase", "telegram_id": 42, "order_id": "A-1"}
+    sold |= {"currency": "BRL", "at": datetime.now(UTC), "person": {"email": "nobody", "city": "Recife"}}
+    found = await trilha.conversion(**sold, value=Decimal("97.10"), content={"contents": [{"id": "x"}]})
+    ref = door.site.read(token)
+    assert found == Conversion(
+        event_id=found.event_id,
+        state="pending",
+        reason=None,
+        new=True,
+        click=str(ref.id),
+        link=SLUG,
+        pixel="1234567890",
+        ignored=("email",),
+    )
+    for value in ("1", 1, 1.5):
+        assert await trilha.try_conversion(**sold, value=value) == replace(found, new=False)
+    by_click = await trilha.conversion(bot=BOT, event="Lead", click_id=str(ref.id))
+    assert await trilha.conversion(bot=BOT, event="Lead", token=token) == replace(by_click, new=False)
+    [row] = [row for row in await door.site.rows(outbox) if row.event == "Purchase"]
+    assert (row.value, row.custom) == (97_100_000, {"contents": [{"id": "x"}]})
+
+
+async def test_no_trouble_of_tracking_stops_a_sale_and_each_is_told(door: Door, site: Site) -> None:
+    heard: list[ClientError] = []
+    lead: dict[str, Any] = {"bot": BOT, "event": "Lead", "telegram_id": 42}
+    async with TrilhaClient(url(site), site.key, on_failure=heard.append) as client:
+        for wrong in ({"event": "PageView"}, {"telegram_id": None, "token": "x y"}, {"bot": "nobody_bot"}):
+            assert await client.try_conversion(**(lead | wrong)) is None
+        with pytest.raises(Refused, match="invalid_conversion"):
+            await client.conversion(**(lead | {"event": "PageView"}))
+    assert [str(error) for error in heard] == ["invalid_conversion", "invalid_token", "unknown_bot"]
+    async with TrilhaClient(f"http://{HOST}:{free_port()}", site.key) as silent:
+        assert await silent.try_conversion(**lead) is None
 
 
 # ---------------------------------------------------------------- when the way there fails

@@ -88,6 +88,16 @@ async def test_every_answer_is_as_it_is_described(site: Site) -> None:
             {"bot": "x" * 20_000},
         ):
             seen.append(("/v1/starts", "post", await door.api.post("/v1/starts", json=wrong)))
+        lead = {"bot": BOT, "event": "Lead", "telegram_id": 42}
+        for told in (
+            lead,
+            lead | {"telegram_id": 43},
+            lead | {"email": "x"},
+            lead | {"event": "PageView"},
+            lead | {"ip": "x"},
+            {"bot": "x" * 20_000},
+        ):
+            seen.append(("/v1/conversions", "post", await door.api.post("/v1/conversions", json=told)))
         seen += [
             ("/readyz", "get", await door.api.get("/readyz")),
             ("/telegram/{bot}", "post", await call(door.api, message(f"/start {other}"))),

@@ -30,6 +30,9 @@ class Sql:
         if self.mood == "hangs":
             await asyncio.Event().wait()
 
+    async def record_conversion(self, conversion: Any, *, too_old: bool = False) -> None:
+        await self.record_start(None, None)
+
     async def probe(self) -> None:
         await self.record_start(None, None)
 
@@ -66,6 +69,17 @@ async def test_after_many_failures_nobody_waits_for_sql_any_more():
     assert room.sql.asked < 30
     assert room.ledger.state == "open"
     assert room.told == [("ledger", "open")]
+
+
+async def test_conversions_and_starts_have_one_breaker():
+    room = Room()
+    room.sql.mood = "down"
+    for _ in range(30):
+        with pytest.raises(StoreUnavailable):
+            await room.ledger.record_conversion(None)  # type: ignore[arg-type]
+    asked = room.sql.asked
+    assert await room.starts(5) == 5
+    assert room.sql.asked == asked < 30
 
 
 async def test_a_caller_who_gives_up_counts_as_a_failure():

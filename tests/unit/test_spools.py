@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from backends.spool import ASIDE, Entry, Spool, spools_under
 from backends.spools import LocalSpools
 from domain.attribution import Owner, Start
 from domain.click import Tombstone
-from tests.making import NOW, full_click, make_spool, spool_beside, start_of
+from domain.conversions import Conversion, order_event_id
+from tests.making import NOW, full_click, make_spool, ref, spool_beside, start_of
 
 ANA, BIA = 0x5A_C39E_71B4, 8
 
@@ -36,6 +38,16 @@ def writer(tmp_path: Path) -> Iterator[Callable[[str], Spool]]:
         yield make
 
 
+def sale(number: int, person: int, *, at_ms: int = NOW) -> Conversion:
+    return Conversion(
+        id=order_event_id(1, "Purchase", str(number)),
+        event="Purchase",
+        at_ms=at_ms,
+        owner=Owner(bot_id=1, telegram_id=person),
+        person={"em": (f"{number:064x}",)},
+    )
+
+
 def bytes_under(root: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file())
 
@@ -53,6 +65,38 @@ async def test_a_persons_waiting_starts_are_found_and_removed_up_to_a_moment(
     assert await spools.remove_person(ANA, until_ms=NOW + 5_000)
     assert await spools.of_person(ANA) == ([late], True)
     assert await spools.of_person(BIA) == ([his], True)
+
+
+async def test_a_persons_waiting_conversions_are_found_and_removed_too(
+    tmp_path: Path, spools: LocalSpools, writer: Callable[[str], Spool]
+) -> None:
+    click = full_click()
+    early, late, his = (sale(n, person, at_ms=NOW + n) for n, person in ((1, ANA), (9, ANA), (2, BIA)))
+    by_token = replace(sale(3, BIA), owner=None, click=ref(click))
+    spool = writer("a")
+    for conversion in (early, late, his, by_token):
+        spool.append([(conversion, encode(conversion))])
+    assert {c.at_ms for c in (await spools.of_person(ANA))[0]} == {NOW + 1, NOW + 9}
+    assert await spools.remove_person(ANA, until_ms=NOW + 5)
+    assert await spools.of_person(ANA) == ([late], True)
+    assert await spools.discard([click.id])
+    assert await spools.scrub()
+    left = [record for entry in spool.entries() for record in entry.found.records]
+    assert sorted(left, key=lambda c: c.id) == sorted([late, his], key=lambda c: c.id)
+    assert by_token.person["em"][0].encode() not in bytes_under(tmp_path)
+
+
+async def test_of_one_conversion_reported_twice_the_first_stays_and_comes_after_the_starts(
+    tmp_path: Path, writer: Callable[[str], Spool]
+) -> None:
+    spool = writer("a")
+    first, click = sale(1, ANA), full_click()
+    start = start_of(click, ANA)
+    for fact in (first, replace(first, at_ms=NOW + 99), start, click):
+        spool.append([(fact, encode(fact))])
+    kinds = [type(record) for entry in spool.newest(99) for record in entry.found.records]
+    assert kinds[:2] == [Start, Conversion]
+    assert first in [record for entry in spool.newest(99) for record in entry.found.records]
 
 
 async def test_after_discarding_and_scrubbing_no_byte_of_it_is_in_the_spools(
