@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.sql.engine import make_engine
@@ -22,7 +22,7 @@ from backends.sql.schema import clicks, lanes, links, outbox
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
 from cli.main import run as run_trilha
 from domain.clock import SystemClock
-from domain.conversions import LEAD, PURCHASE, UNATTRIBUTED, VIEW_CONTENT
+from domain.conversions import LEAD, PAGE_VIEW, PURCHASE, UNATTRIBUTED, VIEW_CONTENT
 from domain.ids import random_uuid
 from privacy.keyring import Keyring
 from privacy.token import Minter
@@ -255,7 +255,7 @@ def test_show_finds_the_events_of_a_click_by_its_token(hands: Hands) -> None:
     ring = Keyring(hands.home / "secrets" / "keyring.json", SystemClock())
     minter = Minter(ring, SystemClock(), node=0, attribution_days=28)
     click_id = new_id(hands.now)
-    token = str(minter.mint(click_id, 1, b"\0" * 8))
+    token = minter.mint(click_id, 1, b"\0" * 8).text
     hands.put(click_id=click_id, event=VIEW_CONTENT)
     [event] = hands.json("show", token)
     assert event["click_id"] == str(click_id)
@@ -402,3 +402,46 @@ def test_nothing_of_an_erased_person_is_replayed(hands: Hands) -> None:
     hands.execute(insert(clicks), values)
     hands.outbox("replay", "--pixel", PIXEL, "--since", "3h", "--force", code=EXIT_FAILED)
     assert hands.states() == ["sent"]
+
+
+# ---------------------------------------------------------------- reconcile
+
+
+def test_reconcile_writes_what_clicks_and_starts_owe_and_the_outbox_lacks(hands: Hands) -> None:
+    """A look at nothing missing; rows deleted by hand; a dry run that exits 1; the repair; and nothing missing again."""
+    hands.execute(update(links).values(events_off=""))
+    begun, seen = (bare_click(id=new_id(hands.now - n), link_id=1) for n in (1000, 2000))
+
+    async def settle(engine: AsyncEngine) -> None:
+        await SqlLedger(engine, person_key).settle([begun, seen], [start_of(begun)], [])
+
+    hands.sql(settle)
+    owed = set(hands.rows())
+    assert {row.event for row in hands.rows().values()} == {PAGE_VIEW, VIEW_CONTENT}
+    assert "nothing is missing" in hands.outbox("reconcile")
+    hands.execute(delete(outbox))
+    said = hands.outbox("reconcile", "--dry-run", code=EXIT_FAILED)
+    assert "2 clicks lack a conversion" in said
+    assert str(seen.id) in said
+    assert hands.rows() == {}
+    assert hands.json("reconcile", "--until", "1m")["missing"] == 0, "they are younger"
+    done = hands.json("reconcile")
+    assert (done["missing"], done["repaired"]) == (2, 2)
+    assert done["examples"] == [str(seen.id), str(begun.id)]
+    assert set(hands.rows()) == owed
+    assert "nothing is missing" in hands.outbox("reconcile", "--dry-run")
+
+
+def test_reconcile_looks_at_all_clicks_of_its_time_in_steps(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.outbox_owed.LOOK", 2)
+    batch = [bare_click(id=new_id(hands.now - n), link_id=1) for n in range(1, 6)]
+
+    async def settle(engine: AsyncEngine) -> None:
+        await SqlLedger(engine, person_key).settle(batch, [start_of(click) for click in batch], [])
+
+    hands.sql(settle)
+    hands.execute(delete(outbox))
+    done = hands.json("reconcile")
+    assert (done["missing"], done["repaired"], len(done["examples"])) == (5, 5, 5)
