@@ -28,9 +28,6 @@ from privacy.keyring import Keyring
 from privacy.token import Minter, looks_like_token
 
 outbox = typer.Typer(help="Conversions on their way out, and what became of each.", no_args_is_help=True)
-outbox.command("retry")(retry)
-outbox.command("replay")(replay)
-outbox.command("reconcile")(reconcile)
 
 
 @outbox.command("list")
@@ -119,6 +116,11 @@ def dead_letters(
     blocks = ["\n".join(dead_letters_lines(group, hands.zone)) for group in found]
     values: list[dict[str, Any]] = [dead_letters_json(group) for group in found]
     show(values, as_json=as_json, text="\n\n".join(blocks) or nothing)
+
+
+outbox.command("retry")(retry)
+outbox.command("replay")(replay)
+outbox.command("reconcile")(reconcile)
 
 
 async def _named(hands: OutboxHands, name: str) -> list[Entry]:

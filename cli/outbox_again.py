@@ -48,7 +48,7 @@ class Moved:
 def retry(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Events by their ids or first 8 digits, or order ids."),
+        typer.Argument(metavar="[ID]", help="Events by their ids or first 8 digits, or order ids."),
     ] = None,
     state: Annotated[
         str, typer.Option("--state", help="Which ones, with commas: rejected, dead, skipped.")
@@ -171,14 +171,12 @@ async def _events(hands: OutboxHands, names: list[str]) -> tuple[UUID, ...]:
 
 
 def _tell(moved: Moved, *, dry_run: bool) -> None:
-    would = "would be due" if dry_run else "are due"
-    print(f"{moved.rows} deliveries {would} once more")
+    print(f"{'would be due' if dry_run else 'due'} once more: {moved.rows}")
     if moved.too_old:
-        print(f"{moved.too_old} are of events older than 7 days: no destination takes them any more")
+        print(f"older than 7 days: {moved.too_old}, which no destination takes any more")
     if moved.too_late:
         print(
-            f"{moved.too_late} were sent more than 47 hours ago and are left out: they would count twice. "
-            "With --force they are sent"
+            f"sent more than 47 hours ago: {moved.too_late}, left out as they would count twice; --force sends them"
         )
     if not moved.rows:
         sys.exit(EXIT_FAILED)

@@ -84,8 +84,6 @@ def _text(done: Reconciled, *, dry_run: bool) -> str:
         return "nothing is missing: every click and start has the conversions that it owes"
     ids = ", ".join(map(str, done.examples))
     end = (
-        "Write them: trilha outbox reconcile"
-        if dry_run
-        else f"written for {done.repaired}. They go out by themselves"
+        "write them: trilha outbox reconcile" if dry_run else f"written: {done.repaired}, sent by themselves"
     )
-    return f"{done.missing} clicks lack a conversion, such as {ids}\n{end}"
+    return f"clicks that lack a conversion: {done.missing}, such as {ids}\n{end}"

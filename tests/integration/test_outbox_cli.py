@@ -304,9 +304,9 @@ def test_retry_makes_what_failed_due_and_a_relay_gets_it_with_its_first_attempt(
     event_id = hands.put(**FAILED, attempts=9, event_at=hands.now - HOUR)
     hands.put(state="dead", lane=HOOK, reason="older than 7 days")
     hands.put()
-    assert "2 deliveries would be due once more" in hands.outbox("retry", "--dry-run")
+    assert "would be due once more: 2" in hands.outbox("retry", "--dry-run")
     assert hands.states() == ["dead", "rejected", "sent"]
-    assert "1 deliveries are due once more" in hands.outbox("retry", "--pixel", PIXEL)
+    assert "due once more: 1" in hands.outbox("retry", "--pixel", PIXEL)
     assert hands.states() == ["dead", "pending", "sent"]
 
     async def claim(engine: AsyncEngine) -> Any:
@@ -322,11 +322,11 @@ def test_retry_takes_events_orders_states_and_reasons(hands: Hands) -> None:
     hands.put(**FAILED, order_id="A-1")
     hands.put(state="dead", reason="older than 7 days")
     hands.put(**(FAILED | {"reason": "the pixel is gone"}))
-    assert "2 deliveries" in hands.outbox("retry", one.hex[:8], "A-1")
-    assert "1 deliveries" in hands.outbox("retry", "--state", "dead")
-    assert "0 deliveries" in hands.outbox("retry", "--reason", "token", code=EXIT_FAILED)
-    assert "1 deliveries" in hands.outbox("retry", "--reason", "PIXEL")
-    assert "0 deliveries" in hands.outbox("retry", code=EXIT_FAILED)
+    assert "due once more: 2" in hands.outbox("retry", one.hex[:8], "A-1")
+    assert "due once more: 1" in hands.outbox("retry", "--state", "dead")
+    assert "due once more: 0" in hands.outbox("retry", "--reason", "token", code=EXIT_FAILED)
+    assert "due once more: 1" in hands.outbox("retry", "--reason", "PIXEL")
+    assert "due once more: 0" in hands.outbox("retry", code=EXIT_FAILED)
     assert hands.states() == ["pending"] * 4
 
 
@@ -334,9 +334,9 @@ def test_retry_leaves_what_no_destination_takes_any_more_and_says_how_many(hands
     old = hands.put(**FAILED, event_at=hands.now - 7 * DAY - HOUR)
     hands.put(**FAILED, event_at=hands.now - 7 * DAY + HOUR)
     said = hands.outbox("retry", "--since", "30d")
-    assert "1 deliveries are due" in said
-    assert "1 are of events older than 7 days" in said
-    assert "1 are of events older" in hands.outbox("retry", old.hex[:8], code=EXIT_FAILED)
+    assert "due once more: 1" in said
+    assert "older than 7 days: 1" in said
+    assert "older than 7 days: 1" in hands.outbox("retry", old.hex[:8], code=EXIT_FAILED)
     assert hands.states() == ["pending", "rejected"]
 
 
@@ -348,9 +348,9 @@ def test_retry_of_skipped_ones_goes_by_the_link_as_it_is_now_and_never_back_on_a
     for reason in ("erased", "the visitor asked for no sharing (Sec-GPC)"):
         hands.put(lane=UNATTRIBUTED, state="skipped", reason=reason)
         hands.put(state="skipped", reason=reason)
-    assert "0 deliveries" in hands.outbox("retry", code=EXIT_FAILED)
-    assert "2 deliveries would" in hands.outbox("retry", "--state", "skipped", "--dry-run")
-    assert "2 deliveries are" in hands.outbox("retry", "--state", "skipped")
+    assert "due once more: 0" in hands.outbox("retry", code=EXIT_FAILED)
+    assert "would be due once more: 2" in hands.outbox("retry", "--state", "skipped", "--dry-run")
+    assert "due once more: 2" in hands.outbox("retry", "--state", "skipped")
     rows = hands.rows()
     assert rows[moved, META].state == rows[late, META].state == "pending"
     assert (moved, UNATTRIBUTED) not in rows
@@ -360,9 +360,9 @@ def test_retry_of_skipped_ones_goes_by_the_link_as_it_is_now_and_never_back_on_a
 def test_retry_of_skipped_ones_waits_for_the_link_to_have_a_pixel(hands: Hands) -> None:
     hands.put(lane=UNATTRIBUTED, state="skipped", reason="the link has no pixel")
     hands.execute(update(links).values(pixel_id=None))
-    assert "0 deliveries" in hands.outbox("retry", "--state", "skipped", code=EXIT_FAILED)
+    assert "due once more: 0" in hands.outbox("retry", "--state", "skipped", code=EXIT_FAILED)
     hands("link", "edit", "promo", "--pixel", PIXEL)
-    assert "1 deliveries" in hands.outbox("retry", "--state", "skipped")
+    assert "due once more: 1" in hands.outbox("retry", "--state", "skipped")
 
 
 # ---------------------------------------------------------------- replay
@@ -373,11 +373,11 @@ def test_replay_sends_what_was_sent_once_more_under_the_same_id(hands: Hands) ->
     hands.put(sent_at=hands.now - HOUR, event_at=hands.now - 5 * HOUR)
     hands.put(sent_at=hands.now - HOUR, lane=HOOK)
     words = ("replay", "--pixel", PIXEL, "--since", "3h")
-    assert "1 deliveries would" in hands.outbox(*words, "--dry-run")
-    assert "1 deliveries are" in hands.outbox(*words)
+    assert "would be due once more: 1" in hands.outbox(*words, "--dry-run")
+    assert "due once more: 1" in hands.outbox(*words)
     assert hands.rows()[event_id, META].state == "pending"
-    assert "0 deliveries" in hands.outbox(*words, code=EXIT_FAILED)
-    assert "1 deliveries" in hands.outbox("replay", "--pixel", PIXEL, "--since", "6h", "--until", "4h")
+    assert "due once more: 0" in hands.outbox(*words, code=EXIT_FAILED)
+    assert "due once more: 1" in hands.outbox("replay", "--pixel", PIXEL, "--since", "6h", "--until", "4h")
 
 
 def test_replay_leaves_what_meta_would_count_twice_unless_it_is_forced(hands: Hands) -> None:
@@ -386,11 +386,11 @@ def test_replay_leaves_what_meta_would_count_twice_unless_it_is_forced(hands: Ha
     hands.put(sent_at=hands.now - HOUR, event_at=hands.now - 8 * DAY)
     words = ("replay", "--pixel", PIXEL, "--since", "9d")
     said = hands.outbox(*words)
-    assert "1 deliveries are due" in said
-    assert "1 were sent more than 47 hours ago" in said
-    assert "1 are of events older than 7 days" in said
+    assert "due once more: 1" in said
+    assert "sent more than 47 hours ago: 1" in said
+    assert "older than 7 days: 1" in said
     said = hands.outbox(*words, "--force")
-    assert "1 deliveries are due" in said
+    assert "due once more: 1" in said
     assert "47 hours" not in said
     assert hands.states() == ["pending", "pending", "sent"]
 
@@ -421,7 +421,7 @@ def test_reconcile_writes_what_clicks_and_starts_owe_and_the_outbox_lacks(hands:
     assert "nothing is missing" in hands.outbox("reconcile")
     hands.execute(delete(outbox))
     said = hands.outbox("reconcile", "--dry-run", code=EXIT_FAILED)
-    assert "2 clicks lack a conversion" in said
+    assert "clicks that lack a conversion: 2" in said
     assert str(seen.id) in said
     assert hands.rows() == {}
     assert hands.json("reconcile", "--until", "1m")["missing"] == 0, "they are younger"
