@@ -96,7 +96,7 @@ def open_stores(
         folders=lambda: spools_under(settings.spools),
         open_beside=lambda folder: open_spool(settings, folder),
     )
-    ledger = SqlLedger(engine, person_key)
+    ledger = SqlLedger(engine, person_key, touch=settings.attribution)
     catalog = SqlCatalog(engine, clock)
 
     budget = settings.deadline_ms / 1000

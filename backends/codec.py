@@ -1,8 +1,8 @@
-"""Bytes of clicks, tombstones, starts and books: the only serialisation boundary. MessagePack, tagged and versioned; never pickle.
+"""Bytes of clicks, tombstones, starts, conversions and books: the only serialisation boundary. MessagePack, tagged and versioned; never pickle.
 
 The first byte is the format (now 2); the record follows as an array whose first item is its kind. Fields are only ever
 appended, with defaults, and unknown ones at the end are ignored, so that daemons of neighbouring versions read each
-other's spools.
+other's spools. A record of a kind that a daemon does not know is to it as one that is damaged: it is set aside, not lost.
 
 Many records of one commit lie together in a batch: its own format byte, then for each record its length, its CRC-32
 and its bytes. Whatever was torn or flipped is told apart from what was not.
@@ -11,7 +11,7 @@ and its bytes. Whatever was torn or flipped is told apart from what was not.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
@@ -20,12 +20,13 @@ import msgspec
 from domain.attribution import ClickRef, Owner, Start
 from domain.books import BookEntry
 from domain.click import Click, Tombstone
+from domain.conversions import Conversion, Money
 from domain.errors import RecordRejected
 
 FORMAT = b"\x02"
 BATCH_FORMAT = b"\x81"
 MAX_RECORD = 32_000
-Record = Click | Tombstone | Start | BookEntry
+Record = Click | Tombstone | Start | BookEntry | Conversion
 _FRAME = Struct(">II")
 
 
@@ -47,6 +48,23 @@ class _Start(msgspec.Struct, frozen=True, tag="s", array_like=True):
     ad_key: bytes
 
 
+class _Conversion(msgspec.Struct, frozen=True, tag="v", array_like=True):
+    id: UUID
+    event: str
+    at_ms: int
+    bot_id: int
+    telegram_id: int | None
+    click_id: UUID | None
+    link_id: int
+    node: int
+    ad_key: bytes
+    order_id: str | None
+    micros: int | None
+    currency: str
+    custom: dict[str, Any]
+    person: dict[str, tuple[str, ...]]
+
+
 class _Tombstone(msgspec.Struct, frozen=True, tag="t", array_like=True):
     click_id: UUID
 
@@ -64,7 +82,7 @@ class _Books(msgspec.Struct, frozen=True, tag="b", array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
-_decode = msgspec.msgpack.Decoder(Click | _Tombstone | _Start | _Books).decode
+_decode = msgspec.msgpack.Decoder(Click | _Tombstone | _Start | _Books | _Conversion).decode
 
 
 def pack(click: Click) -> Packed:
@@ -156,7 +174,7 @@ def _pieces(raw: bytes) -> Iterable[tuple[bytes, bool]]:
         at = begin + length
 
 
-def _to_wire(record: Record) -> Click | _Tombstone | _Start | _Books:
+def _to_wire(record: Record) -> Click | _Tombstone | _Start | _Books | _Conversion:
     if isinstance(record, Click):
         return record
     match record:
@@ -176,9 +194,31 @@ def _to_wire(record: Record) -> Click | _Tombstone | _Start | _Books:
             )
         case BookEntry():
             return _Books(*(getattr(record, name) for name in _Books.__struct_fields__))
+        case Conversion():
+            return _conversion_to_wire(record)
 
 
-def _from_wire(wire: Click | _Tombstone | _Start | _Books) -> Record:
+def _conversion_to_wire(record: Conversion) -> _Conversion:
+    owner, click, money = record.owner, record.click, record.money
+    return _Conversion(
+        record.id,
+        record.event,
+        record.at_ms,
+        owner.bot_id if owner else 0,
+        owner.telegram_id if owner else None,
+        click.id if click else None,
+        click.link_id if click else 0,
+        click.node if click else 0,
+        click.ad_key if click else b"",
+        record.order_id,
+        money.micros if money else None,
+        money.currency if money else "",
+        dict(record.custom),
+        dict(record.person),
+    )
+
+
+def _from_wire(wire: Click | _Tombstone | _Start | _Books | _Conversion) -> Record:
     match wire:
         case Click():
             return wire
@@ -193,9 +233,26 @@ def _from_wire(wire: Click | _Tombstone | _Start | _Books) -> Record:
             )
         case _Books():
             return BookEntry(**{name: getattr(wire, name) for name in _Books.__struct_fields__})
+        case _Conversion():
+            return _conversion_from_wire(wire)
 
 
-def _ref(wire: _Start) -> ClickRef | None:
+def _conversion_from_wire(wire: _Conversion) -> Conversion:
+    person = wire.telegram_id
+    return Conversion(
+        id=wire.id,
+        event=wire.event,
+        at_ms=wire.at_ms,
+        owner=None if person is None else Owner(bot_id=wire.bot_id, telegram_id=person),
+        click=_ref(wire),
+        order_id=wire.order_id,
+        money=None if wire.micros is None else Money(micros=wire.micros, currency=wire.currency),
+        custom=wire.custom,
+        person=wire.person,
+    )
+
+
+def _ref(wire: _Start | _Conversion) -> ClickRef | None:
     if wire.click_id is None:
         return None
     return ClickRef(id=wire.click_id, link_id=wire.link_id, node=wire.node, ad_key=wire.ad_key)

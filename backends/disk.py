@@ -13,6 +13,7 @@ from backends.spool import Fact, Spool, open_if_there
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
+from domain.conversions import Conversion
 from domain.errors import ConfigError, StoreBroken, StoreUnavailable
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt
 
@@ -80,6 +81,10 @@ class DiskStore:
     async def put_start(self, start: Start) -> None:
         """Keep a start until the ledger takes it; as durable as a click."""
         await asyncio.shield(self._submit([(start, encode(start))]))
+
+    async def put_conversion(self, conversion: Conversion) -> None:
+        """Keep a conversion until the ledger takes it; as durable as a click. One that is here stays as it was put first."""
+        await asyncio.shield(self._submit([(conversion, encode(conversion))]))
 
     async def put_books(self, entries: Sequence[BookEntry]) -> None:
         """Keep receipts' figures until the ledger takes them."""

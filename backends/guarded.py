@@ -4,16 +4,19 @@ Its breaker is not the sql tier's: a start may take seconds where a click in a r
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from backends.breaker import Breaker, State
 from domain.attribution import Start
 from domain.click import Click
 from domain.clock import Clock
+from domain.conversions import Conversion, Reported
 from domain.errors import StoreUnavailable
 from domain.observations import Observer
 from domain.outcomes import LedgerRow
 
+T = TypeVar("T")
 PROBE_SECONDS = 2.0
 NAME = "ledger"  # in metrics and /readyz
 
@@ -22,11 +25,14 @@ class ProbedLedger(Protocol):
     """A ledger that can also write something real for the sake of writing. Raises StoreUnavailable."""
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None: ...
+    async def record_conversion(
+        self, conversion: Conversion, *, too_old: bool = False
+    ) -> Reported | None: ...
     async def probe(self) -> None: ...
 
 
 class GuardedLedger:
-    """`record_start` of a ledger, behind a breaker. `probe`, in the background, finds out that SQL writes again."""
+    """`record_start` and `record_conversion` of a ledger, behind one breaker. `probe`, in the background, finds out that SQL writes again."""
 
     def __init__(self, ledger: ProbedLedger, *, breaker: Breaker, clock: Clock, observer: Observer) -> None:
         self._ledger = ledger
@@ -41,11 +47,18 @@ class GuardedLedger:
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None:
         """As the ledger; StoreUnavailable at once while the breaker is open. Being cancelled in time is a failure too."""
+        return await self._guarded(lambda: self._ledger.record_start(start, click))
+
+    async def record_conversion(self, conversion: Conversion, *, too_old: bool = False) -> Reported | None:
+        """As `record_start`."""
+        return await self._guarded(lambda: self._ledger.record_conversion(conversion, too_old=too_old))
+
+    async def _guarded(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         ticket = self._breaker.admit(self._clock.monotonic())
         if ticket is None:
             raise StoreUnavailable("SQL does not answer; it is asked again in the background")
         try:
-            row = await self._ledger.record_start(start, click)
+            answer = await call()
         except (StoreUnavailable, asyncio.CancelledError) as error:
             refused = isinstance(error.__cause__, ConnectionError)
             before = self.state
@@ -54,7 +67,7 @@ class GuardedLedger:
                 self._tell()
             raise
         self._breaker.succeeded(ticket, self._clock.monotonic())
-        return row
+        return answer
 
     async def probe(self) -> None:
         """Try a real write, if the breaker says that it is time."""

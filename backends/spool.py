@@ -4,6 +4,7 @@ Keys sort by kind, then by time:
 
     c<newest>-<oldest>-<writer>-<n>   clicks of one commit, a batch: milliseconds of its newest and oldest in hex
     r<minute>-<boot>                  receipts' figures
+    e<event id>                       a conversion
     s<start id>                       a start
 
 One process writes a spool, and holds its lock while it lives; the settling worker reads and trims it from its own
@@ -31,6 +32,7 @@ from backends.raw_disk import FOREIGN, RawDisk
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click, Tombstone
+from domain.conversions import Conversion
 from domain.errors import SpoolFull, StoreBroken, StoreUnavailable
 from domain.ids import random_uuid, uuid7_ms
 
@@ -49,7 +51,8 @@ SCRUB_BYTES = 4 * 1024 * 1024
 LOG_BYTES = 20 * 1024 * 1024
 ASIDE = "aside"
 LOCKED = "the spool is locked by another process"
-Fact = Click | Start | BookEntry
+Fact = Click | Start | BookEntry | Conversion
+OfPerson = Start | Conversion
 T = TypeVar("T")
 
 
@@ -107,12 +110,12 @@ class Spool:
         """
         self._refuse()
         clicks: list[tuple[int, bytes]] = []
-        others: list[tuple[str, bytes]] = []
+        others: list[tuple[Fact, bytes]] = []
         for fact, raw in records:
             if isinstance(fact, Click):
                 clicks.append((fact.at_ms, raw))
             else:
-                others.append((_key_of(fact), raw))
+                others.append((fact, raw))
         batches = [*_by_span(clicks)]
         counted: dict[int, int] = {}
         self._unsure = None
@@ -121,8 +124,8 @@ class Spool:
                 self._keep_alone(batches[0], counted)
             else:
                 with self._transaction(WRITER_POLL, WRITER_TRIES):
-                    for key, raw in others:
-                        self._cache.set(key, raw)
+                    for fact, raw in others:
+                        self._keep(fact, raw)
                     for batch in batches:
                         self._insert(*self._entry(batch, counted))
         # Every minute of this boot is remembered: the ring may bring a click of an old one, whose count must grow.
@@ -150,7 +153,7 @@ class Spool:
         return None
 
     def newest(self, limit: int) -> list[Entry]:
-        """Entries, starts first, then receipts, then clicks from the newest on: as many as hold `limit` records."""
+        """Entries, starts first, then receipts, conversions, and clicks from the newest on: as many as hold `limit` records."""
         return self._read(lambda: self._newest(limit))
 
     def entries(self) -> Iterator[Entry]:
@@ -184,7 +187,10 @@ class Spool:
             ).write_bytes(piece)
 
     def remove(self, click_id: UUID) -> None:
-        """Put a tombstone in the click's place: what is settled from here is that it is erased. Books keep counting it."""
+        """Put a tombstone in the click's place: what is settled from here is that it is erased. Books keep counting it.
+
+        Conversions that name it go.
+        """
         with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
             for key in self._batches_of(uuid7_ms(click_id)):
                 entry = Entry.of(key, self._fetch(key))
@@ -195,16 +201,20 @@ class Spool:
                     for piece in entry.found.damaged:
                         self.set_aside(entry, piece)
                     self._cache.set(key, encode_batch(map(encode, kept)))
+            for key, record in self._of_people():
+                if isinstance(record, Conversion) and record.click and record.click.id == click_id:
+                    self._cache.delete(key)
 
-    def starts_of(self, telegram_id: int) -> list[Start]:
-        """That person's starts that wait here, in every bot."""
-        return [start for _, start in self._read(lambda: self._starts_of(telegram_id))]
+    def of_person(self, telegram_id: int) -> list[OfPerson]:
+        """That person's starts and conversions that wait here, in every bot."""
+        found = self._read(lambda: list(self._of_people()))
+        return [record for _, record in found if is_of(record, telegram_id)]
 
-    def remove_starts(self, telegram_id: int, *, until_ms: int) -> None:
-        """Remove that person's starts up to that moment. Starts are not counted in the books."""
+    def remove_person(self, telegram_id: int, *, until_ms: int) -> None:
+        """Remove that person's starts and conversions up to that moment. They are not counted in the books."""
         with _as_unavailable(), self._transaction(TRIM_POLL, TRIM_TRIES):
-            for key, start in self._starts_of(telegram_id):
-                if start.at_ms <= until_ms:
+            for key, record in self._of_people():
+                if is_of(record, telegram_id) and record.at_ms <= until_ms:
                     self._cache.delete(key)
 
     def scrub(self) -> bool:
@@ -341,6 +351,11 @@ class Spool:
         key = f"c{batch[-1][0]:012x}-{batch[0][0]:012x}-{self._writer}-{next(self._numbers):x}"
         return key, encode_batch([*(raw for _, raw in batch), *books])
 
+    def _keep(self, fact: Fact, raw: bytes) -> None:
+        """A conversion that is there stays as it was reported first."""
+        keep = self._cache.add if isinstance(fact, Conversion) else self._cache.set
+        keep(_key_of(fact), raw)
+
     def _insert(self, key: str, value: bytes) -> None:
         """As `Cache.set` of a key that is not there yet, without asking first whether it is."""
         size, mode, filename, raw = self._cache.disk.store(value, read=False, key=key)
@@ -376,17 +391,15 @@ class Spool:
         ).fetchall()
         return [key for (key,) in rows if isinstance(key, str) and key[14:26] <= f"{at_ms:012x}"]
 
-    def _starts_of(self, telegram_id: int) -> list[tuple[str, Start]]:
+    def _of_people(self) -> Iterator[tuple[str, OfPerson]]:
         rows = self._cache._sql(  # noqa: SLF001
-            "SELECT key FROM Cache WHERE raw = 1 AND key >= 's' AND key < 't'"
+            "SELECT key FROM Cache WHERE raw = 1 AND (key >= 'e' AND key < 'f' OR key >= 's' AND key < 't') ORDER BY key"
         ).fetchall()
-        return [
-            (key, record)
-            for (key,) in rows
-            if isinstance(key, str)
-            for record in Entry.of(key, self._fetch(key)).found.records
-            if isinstance(record, Start) and record.owner.telegram_id == telegram_id
-        ]
+        for (key,) in rows:
+            if isinstance(key, str):
+                for record in Entry.of(key, self._fetch(key)).found.records:
+                    if isinstance(record, Start | Conversion):
+                        yield key, record
 
     def _fetch(self, key: str) -> bytes | None:
         try:
@@ -427,10 +440,25 @@ def open_if_there(folder: Path, open_spool: Callable[[Path], Spool]) -> Spool | 
         return None
 
 
-def _key_of(fact: Start | BookEntry) -> str:
-    if isinstance(fact, Start):
-        return "s" + fact.id.hex
-    return f"r{fact.minute:010d}-{fact.boot}"
+def is_of(record: Record, telegram_id: int) -> bool:
+    """Whether it is a start or a conversion that names this person."""
+    return (
+        isinstance(record, Start | Conversion)
+        and record.owner is not None
+        and record.owner.telegram_id == telegram_id
+    )
+
+
+def _key_of(fact: Fact) -> str:
+    match fact:
+        case Start():
+            return "s" + fact.id.hex
+        case Conversion():
+            return "e" + fact.id.hex
+        case BookEntry():
+            return f"r{fact.minute:010d}-{fact.boot}"
+        case Click():
+            raise TypeError("clicks are kept in batches")
 
 
 def _is_click(record: Record, click_id: UUID) -> bool:

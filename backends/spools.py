@@ -8,8 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from backends.codec import decode_entry
-from backends.spool import ASIDE, Spool, open_if_there, spools_under
-from domain.attribution import Start
+from backends.spool import ASIDE, OfPerson, Spool, is_of, open_if_there, spools_under
 from domain.click import Click
 from domain.errors import ConfigError, StoreUnavailable
 from runtime.logs import get_logger
@@ -25,10 +24,10 @@ class LocalSpools:
         self._root = root
         self._open = open_spool
 
-    async def starts_of(self, telegram_id: int) -> tuple[list[Start], bool]:
-        """That person's starts that wait here; False with it when a spool could not be read."""
-        found, all_read = await self._each(lambda spool: spool.starts_of(telegram_id))
-        return [start for starts in found for start in starts], all_read
+    async def of_person(self, telegram_id: int) -> tuple[list[OfPerson], bool]:
+        """That person's starts and conversions that wait here; False with it when a spool could not be read."""
+        found, all_read = await self._each(lambda spool: spool.of_person(telegram_id))
+        return [record for records in found for record in records], all_read
 
     async def find(self, ids: Sequence[UUID]) -> tuple[dict[UUID, Click], bool]:
         """Those of the clicks that lie here; False with it when a spool could not be read."""
@@ -40,7 +39,9 @@ class LocalSpools:
         return {click_id: click for part in found for click_id, click in part.items()}, all_read
 
     async def discard(self, ids: Sequence[UUID]) -> bool:
-        """Put tombstones in the places of those clicks, and delete what was set aside of them. False: not all of it."""
+        """Put tombstones in the places of those clicks, remove conversions that name them, and delete what was set aside of
+        them. False: not all of it.
+        """
 
         def remove(spool: Spool) -> None:
             for click_id in ids:
@@ -50,9 +51,9 @@ class LocalSpools:
         aside = await asyncio.to_thread(self._clear_aside, lambda piece: any(i.bytes in piece for i in ids))
         return done and aside
 
-    async def remove_starts(self, telegram_id: int, *, until_ms: int) -> bool:
-        """Remove that person's starts up to that moment. False: not all of them could be."""
-        _, done = await self._each(lambda spool: spool.remove_starts(telegram_id, until_ms=until_ms))
+    async def remove_person(self, telegram_id: int, *, until_ms: int) -> bool:
+        """Remove that person's starts and conversions up to that moment. False: not all of them could be."""
+        _, done = await self._each(lambda spool: spool.remove_person(telegram_id, until_ms=until_ms))
         return (
             await asyncio.to_thread(self._clear_aside, lambda piece: _is_theirs(piece, telegram_id)) and done
         )
@@ -98,9 +99,9 @@ class LocalSpools:
 
 
 def _is_theirs(piece: bytes, telegram_id: int) -> bool:
-    """A start of that person; of a damaged piece, one that has the id as a start's bytes have it (MessagePack)."""
+    """A start or conversion of that person; of a damaged piece, one that has the id as their bytes have it (MessagePack)."""
     found = decode_entry(piece)
-    if any(isinstance(record, Start) and record.owner.telegram_id == telegram_id for record in found.records):
+    if any(is_of(record, telegram_id) for record in found.records):
         return True
     size = 4 if telegram_id < 1 << 32 else 8
     return bool(found.damaged) and telegram_id >= 1 << 16 and telegram_id.to_bytes(size, "big") in piece

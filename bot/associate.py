@@ -9,7 +9,7 @@ from domain.attribution import Owner, Start
 from domain.click import Click
 from domain.clock import Clock
 from domain.enrichment import Enrichment
-from domain.errors import StoreUnavailable, TrilhaError
+from domain.errors import StoreUnavailable, UnknownBot
 from domain.links import Bot
 from domain.observations import Observer
 from domain.outcomes import LedgerRow
@@ -20,10 +20,6 @@ LEDGER_SECONDS = 2.5
 LATE_MS = 5000
 MAX_TELEGRAM_ID = 2**52 - 1  # Telegram promises at most 52 significant bits for a person
 COMMAND = "/start"
-
-
-class UnknownBot(TrilhaError):
-    """The start names a bot that is not registered."""
 
 
 class Unsettled(Protocol):

@@ -6,6 +6,9 @@ It needs httpx2 and Python 3.11, and nothing else of Trilha.
         start = await trilha.try_start(
             bot="my_shop_bot", telegram_id=42, message_id=1001, token=token_from("/start EAAAAAAB…")
         )
+        await trilha.try_conversion(
+            bot="my_shop_bot", event="Purchase", telegram_id=42, order_id="1001", value="97.00", currency="BRL"
+        )
 
 What can go wrong, as a tree. No text of these holds a token, a key or a person's id.
 
@@ -22,6 +25,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -43,7 +47,9 @@ class ClientError(Exception):
 
 
 class Unavailable(ClientError):
-    """Nothing answered in time, or a store is down. A start sent again, now or later, with its message_id stays one start."""
+    """Nothing answered in time, or a store is down. A start sent again, now or later, with its message_id stays one start,
+    and a conversion with its order_id one conversion.
+    """
 
 
 class Unauthorized(ClientError):
@@ -100,6 +106,24 @@ class Start:
     direct: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """What became of a conversion: of its way to the pixel, or `deferred` while Trilha's SQL is away.
+
+    new: no earlier report made it; with `deferred` it is False because nobody knows yet. ignored: fields that were of no
+    use, such as an e-mail that is none.
+    """
+
+    event_id: str
+    state: Literal["pending", "sent", "skipped", "rejected", "dead", "deferred"]
+    reason: str | None
+    new: bool
+    click: str | None
+    link: str | None
+    pixel: str | None
+    ignored: tuple[str, ...]
+
+
 def is_start(text: object, *, bot: str | None = None) -> bool:
     """True for `/start`, `/start TOKEN` and `/start@bot TOKEN`; with `bot`, not for another bot's. Never raises."""
     return _start_words(text, bot) is not None
@@ -114,7 +138,8 @@ def token_from(text: object, *, bot: str | None = None) -> str | None:
 class TrilhaClient:
     """Asks Trilha's private API, from within one event loop.
 
-    Every call ends within `timeout` seconds, all attempts included. on_failure hears why `try_start` gave None.
+    Every call ends within `timeout` seconds, all attempts included. on_failure hears why `try_start` or
+    `try_conversion` gave None.
     """
 
     def __init__(
@@ -186,6 +211,68 @@ class TrilhaClient:
             raise
         return _read(_click_of, found)
 
+    async def conversion(
+        self,
+        *,
+        bot: str,
+        event: str,
+        telegram_id: int | None = None,
+        token: str | None = None,
+        click_id: str | None = None,
+        order_id: str | None = None,
+        value: Decimal | float | str | None = None,
+        currency: str | None = None,
+        at: datetime | None = None,
+        person: Mapping[str, str] | None = None,
+        content: Mapping[str, Any] | None = None,
+    ) -> Conversion:
+        """Report a conversion; of telegram_id, token and click_id exactly one. Raises ClientError.
+
+        With an order_id it may be sent as often as you like. at: an aware time, None: now. person: email, phone, first_name …;
+        content: contents, content_name …, as Trilha's HTTP reference has them.
+        """
+        body: dict[str, Any] = {"bot": bot, "event": event, "telegram_id": telegram_id, "click_id": click_id}
+        body |= {"token": None if token is None else _checked(token), "order_id": order_id}
+        body |= {"value": str(value) if isinstance(value, Decimal) else value, "currency": currency}
+        body |= {"at": None if at is None else at.isoformat(), **(person or {}), **(content or {})}
+        found = await self._asked("POST", "/v1/conversions", json.dumps(body).encode())
+        return _read(_conversion_of, found)
+
+    async def try_conversion(
+        self,
+        *,
+        bot: str,
+        event: str,
+        telegram_id: int | None = None,
+        token: str | None = None,
+        click_id: str | None = None,
+        order_id: str | None = None,
+        value: Decimal | float | str | None = None,
+        currency: str | None = None,
+        at: datetime | None = None,
+        person: Mapping[str, str] | None = None,
+        content: Mapping[str, Any] | None = None,
+    ) -> Conversion | None:
+        """The same for a bot that sells in any case: raises no ClientError, and gives None where Trilha could not do it."""
+        try:
+            return await self.conversion(
+                bot=bot,
+                event=event,
+                telegram_id=telegram_id,
+                token=token,
+                click_id=click_id,
+                order_id=order_id,
+                value=value,
+                currency=currency,
+                at=at,
+                person=person,
+                content=content,
+            )
+        except ClientError as error:
+            if self._on_failure is not None:
+                self._on_failure(error)
+            return None
+
     async def _asked(self, method: str, path: str, body: bytes | None = None) -> Any:
         try:
             async with asyncio.timeout(self._timeout):
@@ -249,6 +336,19 @@ def _start_of(found: Mapping[str, Any]) -> Start:
         click=_click_of(click) if click is not None else None,
         state=found["state"],
         direct=found["direct"],
+    )
+
+
+def _conversion_of(found: Mapping[str, Any]) -> Conversion:
+    return Conversion(
+        event_id=found["event_id"],
+        state=found["state"],
+        reason=found["reason"],
+        new=found["new"],
+        click=found["click"],
+        link=found["link"],
+        pixel=found["pixel"],
+        ignored=tuple(found["ignored"]),
     )
 
 

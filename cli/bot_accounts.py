@@ -1,20 +1,17 @@
 """trilha bot-account: the bots, their tokens and webhooks. No token is ever an argument: those are seen by everybody."""
 
 import sys
-from getpass import getpass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.bot_facts import BotFacts, Registry, Username, all_facts, facts_json, facts_of, registry_of
 from cli.bot_webhook import webhook
-from cli.common import CLOCK, Json, local_time, run, settings, show, show_table
+from cli.common import CLOCK, Json, local_time, read_secret, run, settings, show, show_table
 from domain.errors import ConfigError
 from domain.links import Bot, valid_username
 from privacy.bot_tokens import BotTokens, telegram_id_of, valid_token
 from privacy.keyring import Keyring
-from privacy.secret_file import private_text
 from runtime.settings import Settings
 
 bots = typer.Typer(help="The Telegram bots that links lead to.", no_args_is_help=True)
@@ -154,9 +151,7 @@ bots.command("webhook")(webhook)
 
 
 def _read_token(source: str) -> str:
-    if source != "-":
-        return valid_token(private_text(Path(source), "the token file"))
-    return valid_token(getpass("Token from BotFather: ") if sys.stdin.isatty() else sys.stdin.read())
+    return valid_token(read_secret(source, "token from BotFather"))
 
 
 def _tokens(given: Settings) -> BotTokens:

@@ -36,16 +36,16 @@ def show_click(token: Token, as_json: Json = False) -> None:
 
     async def look() -> tuple[dict[str, Any], bool, bool]:
         async with stores_of(given) as stores:
-            catalog = await _catalog(stores, given)
+            catalog = await catalog_in(stores, given)
             inspect = Inspect(
-                minter=_minter(given),
+                minter=minter_of(given),
                 locator=stores.chain,
                 ledger=stores.ledger,
                 links=catalog,
                 ads=stores.catalog,
                 spool_durability=Durability.SYNCED if given.spool_sync == "full" else Durability.WRITTEN,
             )
-            view = await inspect.click(_read(token))
+            view = await inspect.click(read_token(token))
             known = view.click is not None or (view.row is not None and view.row.owner is not None)
             return view_json(view, catalog.bot_name), known, view.certain
 
@@ -100,9 +100,9 @@ def start(
 
     async def redeem() -> StartAnswer:
         async with stores_of(given) as stores:
-            catalog = await _catalog(stores, given)
-            minter = _minter(given)
-            text = _read(token)
+            catalog = await catalog_in(stores, given)
+            minter = minter_of(given)
+            text = read_token(token)
             name = bot or _bot_of(catalog, minter, text)
             associate = Associate(
                 minter=minter,
@@ -151,20 +151,23 @@ async def _books(given: Settings, back_ms: int) -> tuple[Books, int]:
         await engine.dispose()
 
 
-async def _catalog(stores: Stores, given: Settings) -> CatalogCache:
+async def catalog_in(stores: Stores, given: Settings) -> CatalogCache:
+    """Links and bots: of SQL, or of the copy on disk."""
     catalog = CatalogCache(stores.catalog, given.catalog_file, CLOCK)
     catalog.load_copy()
     await catalog.refresh()
     return catalog
 
 
-def _minter(given: Settings) -> Minter:
+def minter_of(given: Settings) -> Minter:
+    """Verifies tokens with the keys in force."""
     return Minter(
         Keyring(given.secrets, CLOCK), CLOCK, node=given.node, attribution_days=given.attribution_days
     )
 
 
-def _read(text: str) -> str:
+def read_token(text: str) -> str:
+    """The token, from standard input where it is `-`."""
     return sys.stdin.readline().strip() if text == "-" else text
 
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from getpass import getpass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -19,12 +22,14 @@ from domain.clock import SystemClock
 from domain.errors import ConfigError
 from domain.observations import Silent
 from privacy.keyring import Keyring
+from privacy.secret_file import private_text
 from runtime.settings import Settings, load_settings
 
 T = TypeVar("T")
 HANDS = "hands"
 CLOCK = SystemClock()
 PATIENCE = 5.0
+LARGEST_SECRET = 65_536
 # The answer is no; wrong usage or configuration; a store or the registry cannot be reached.
 EXIT_FAILED, EXIT_CONFIG, EXIT_STORE = 1, 2, 3
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -50,6 +55,17 @@ def show_table(headings: list[str], rows: list[list[str]], *, empty: str) -> Non
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def read_secret(source: str, what: str) -> str:
+    """A secret that is no argument, as everybody sees those: of a file that its owner alone may read, or for `-` of standard
+    input, which a terminal does not show. `what` it is, in words.
+    """
+    if source != "-":
+        return private_text(Path(source), f"the file of the {what}")
+    return (
+        getpass(f"{what[:1].upper()}{what[1:]}: ") if sys.stdin.isatty() else sys.stdin.read(LARGEST_SECRET)
+    )
 
 
 def local_time(at_ms: int, given: Settings) -> str:

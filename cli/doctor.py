@@ -19,6 +19,7 @@ from backends.sql.migrate import current, newest
 from backends.sql.schema import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
+from cli.doctor_delivery import delivery
 from cli.finding import Finding
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
@@ -236,6 +237,7 @@ _CHECKS: tuple[Check, ...] = (
     _retention,
     _links,
     bots,
+    delivery,
     _geoip,
     _access_log,
 )

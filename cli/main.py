@@ -7,17 +7,20 @@ import typer
 from cli import (
     bot_accounts,
     clicks,
+    conversions,
     doctor,
     geoip,
     keys,
     links,
     load,
     outbox,
+    pixels,
     privacy,
     processes,
     rescore,
     subject,
     up,
+    webhooks,
 )
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
 from domain.errors import InvalidToken, StoreError, TrilhaError
@@ -37,11 +40,14 @@ app.command()(processes.bot)
 app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
+app.command()(conversions.conversion)
 app.command()(clicks.accounting)
 app.command()(rescore.rescore)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(bot_accounts.bots, name="bot-account")
+app.add_typer(webhooks.webhooks, name="webhook")
+app.add_typer(pixels.pixels, name="pixel")
 app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")

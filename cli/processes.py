@@ -16,6 +16,7 @@ from domain.errors import ConfigError
 from privacy.redact import redact_event
 from runtime.lifecycle import stop_on_signals
 from runtime.logs import log_uncaught, set_up_logs
+from runtime.metrics import Metrics
 from runtime.settings import Settings, load_settings
 
 Process = Callable[[Settings, Clock, asyncio.Event], Awaitable[None]]
@@ -27,13 +28,31 @@ def serve() -> None:
 
 
 def work() -> None:
-    """Settle what the redirects left in the spools into SQL, enrich and score it, and end what has had its time."""
-    _run_until_stopped(work_until)
+    """Settle what the redirects left in the spools into SQL, deliver conversions, and end what has had its time."""
+    _run_until_stopped(_work_until)
 
 
 def bot() -> None:
     """Be the Telegram bots: bind each /start to its click, and answer it. Needs the `bot` extra and an api_id."""
     _run_until_stopped(_bot_until)
+
+
+async def _work_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    metrics = Metrics()
+    working = asyncio.create_task(work_until(given, clock, stop, metrics))
+    if given.work_bind is None:
+        return await working
+    listener = asyncio.create_task(
+        serve_status(
+            given.work_bind,
+            "TRILHA_WORK_BIND",
+            stop,
+            status=lambda: {"ready": not working.done()},
+            metrics=metrics.render,
+        )
+    )
+    await _both(listener, working, stop)
+    return None
 
 
 async def _bot_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
@@ -47,10 +66,14 @@ async def _bot_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None
     listener = asyncio.create_task(
         serve_status(given.bot_bind, "TRILHA_BOT_BIND", stop, status=worker.status, metrics=worker.render)
     )
-    running = asyncio.create_task(worker.run(stop))
-    await asyncio.wait({listener, running}, return_when=asyncio.FIRST_COMPLETED)
+    await _both(listener, asyncio.create_task(worker.run(stop)), stop)
+
+
+async def _both(listener: asyncio.Task[None], working: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Until either ends, which ends the other."""
+    await asyncio.wait({listener, working}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    await asyncio.gather(listener, running)
+    await asyncio.gather(listener, working)
 
 
 def migrate(as_json: Json = False) -> None:

@@ -38,6 +38,7 @@ def link_json(link: Link, given: Settings) -> dict[str, Any]:
         "paused": link.paused,
         "fallback_url": link.fallback_url,
         "pixel": link.pixel,
+        "events_off": list(link.events_off),
         "ad_url": ad_url(link, given),
         "url_parameters": URL_PARAMETERS,
     }
@@ -73,6 +74,7 @@ def show_link(link: Link, given: Settings, *, as_json: bool) -> None:
         "bridge": "a page with a button" if link.bridge else "-",
         "fallback": link.fallback_url or "-",
         "pixel": link.pixel or "-",
+        "reports": events_of(link),
         "greetings": ", ".join(greeting.language for greeting in link.greetings) or "-",
     }
     text = "\n".join(
@@ -90,6 +92,11 @@ def show_link(link: Link, given: Settings, *, as_json: bool) -> None:
 def bots_of(link: Link) -> str:
     """The names of a link's bots."""
     return " ".join("@" + member.bot.username for member in link.pool) or "-"
+
+
+def events_of(link: Link) -> str:
+    """What it reports, in words."""
+    return f"every event but {', '.join(link.events_off)}" if link.events_off else "every event"
 
 
 def state_of(link: Link) -> str:

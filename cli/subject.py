@@ -88,6 +88,7 @@ def erase(telegram_id: Person, as_json: Json = False) -> None:
             "conversions": report.erased.conversions,
             "bot_users": report.erased.bot_users,
             "waiting_starts": report.pending,
+            "waiting_conversions": report.conversions,
         },
         "still_to_do": _still_to_do(report),
         "scrubbed": report.scrubbed,
@@ -171,7 +172,7 @@ def _erase_text(report: ErasureReport, given: Settings) -> str:
         f"starts         {erased.starts}",
         f"conversions    {erased.conversions}",
         f"people of bots {erased.bot_users}",
-        f"waiting starts {report.pending}",
+        f"waiting        {report.pending} starts, {report.conversions} conversions",
         f"audit          no. {erased.audit_id}, {local_time(report.at_ms, given)}",
     ]
     if report.nothing:

@@ -5,7 +5,7 @@ Telegram's webhook is here too, behind secrets of its own; a proxy forwards noth
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -13,18 +13,35 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from bot.associate import Associate, StartAnswer, StartRequest, UnknownBot
+from bot.associate import Associate, StartAnswer, StartRequest
 from daemon.answers import capped_body, error
 from daemon.api_keys import ApiKeys
+from daemon.conversions import conversion_json, report_request
 from daemon.inspect import BotName, Inspect, click_json, view_json
 from daemon.openapi import describe
-from daemon.shapes import StartBody
+from daemon.shapes import ConversionBody, StartBody
 from daemon.telegram_webhook import TelegramWebhook
+from delivery.report import Report
 from domain.clock import iso
-from domain.errors import InvalidToken, StoreUnavailable
+from domain.errors import (
+    InvalidConversion,
+    InvalidToken,
+    StoreUnavailable,
+    TrilhaError,
+    UnknownBot,
+    UnknownClick,
+)
 from privacy.redact import redact_text
 
 MAX_BODY = 16 * 1024
+T = TypeVar("T")
+_CODES: dict[type[TrilhaError], str] = {
+    InvalidToken: "invalid_token",
+    InvalidConversion: "invalid_conversion",
+    UnknownBot: "unknown_bot",
+    UnknownClick: "unknown_click",
+}
+_REFUSALS: tuple[type[TrilhaError], ...] = tuple(_CODES)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -45,6 +62,7 @@ class Api:
         self,
         *,
         associate: Associate,
+        report: Report,
         inspect: Inspect,
         bot_name: BotName,
         keys: ApiKeys,
@@ -53,6 +71,7 @@ class Api:
         webhook: TelegramWebhook,
     ) -> None:
         self._associate = associate
+        self._report = report
         self._inspect = inspect
         self._bot_name = bot_name
         self._keys = keys
@@ -70,6 +89,7 @@ class Api:
                 Route("/telegram/{bot}", self._webhook.update, methods=["POST"]),
                 Route("/v1/starts", self._guarded(self.starts), methods=["POST"]),
                 Route("/v1/clicks/{token}", self._guarded(self.click), methods=["GET"]),
+                Route("/v1/conversions", self._guarded(self.conversions), methods=["POST"]),
                 Route("/v1/openapi.json", self._guarded(self.openapi), methods=["GET"]),
             ],
             exception_handlers={404: _not_found, 405: _bad_method, Exception: _failed},
@@ -97,7 +117,7 @@ class Api:
 
     async def starts(self, request: Request) -> Response:
         """Redeem a token, or note a direct start."""
-        body = await _body(request)
+        body = await _body(request, StartBody)
         if isinstance(body, Response):
             return body
         asked = StartRequest(
@@ -105,10 +125,8 @@ class Api:
         )
         try:
             answer = await self._associate.start(asked)
-        except InvalidToken:
-            return error(422, "invalid_token", "the token is not ours, or too old")
-        except UnknownBot as found:
-            return error(422, "unknown_bot", redact_text(str(found)))
+        except _REFUSALS as found:
+            return _refused(found)
         except StoreUnavailable:
             return error(503, "unavailable", "the start could not be kept; send it again", retry=True)
         return JSONResponse(start_json(answer))
@@ -117,13 +135,26 @@ class Api:
         """What is known of one click."""
         try:
             view = await self._inspect.click(request.path_params["token"])
-        except InvalidToken:
-            return error(422, "invalid_token", "the token is not ours, or too old")
+        except InvalidToken as found:
+            return _refused(found)
         if view.click is None and not (view.row and view.row.owner):
             if view.certain:
                 return error(404, "not_found", "no store has this click")
             return error(503, "unavailable", "a store that may have this click cannot be asked", retry=True)
         return JSONResponse(view_json(view, self._bot_name))
+
+    async def conversions(self, request: Request) -> Response:
+        """Report a conversion."""
+        body = await _body(request, ConversionBody)
+        if isinstance(body, Response):
+            return body
+        try:
+            answer = await self._report.report(report_request(body))
+        except _REFUSALS as found:
+            return _refused(found)
+        except StoreUnavailable:
+            return error(503, "unavailable", "the conversion could not be kept; send it again", retry=True)
+        return JSONResponse(conversion_json(answer))
 
     async def openapi(self, _request: Request) -> Response:
         """The description of this listener, for programs."""
@@ -138,6 +169,12 @@ class Api:
         return guarded
 
 
+def _refused(found: TrilhaError) -> Response:
+    """422. Of a token it is not told what is wrong with it."""
+    detail = "the token is not ours, or too old" if isinstance(found, InvalidToken) else str(found)
+    return error(422, _CODES[type(found)], detail)
+
+
 def start_json(answer: StartAnswer) -> dict[str, Any]:
     """The object of the API and of `trilha start --json`."""
     click = answer.click
@@ -149,12 +186,12 @@ def start_json(answer: StartAnswer) -> dict[str, Any]:
     return {"owner": answer.owner, "click": shown, "state": answer.state, "direct": answer.direct}
 
 
-async def _body(request: Request) -> StartBody | Response:
+async def _body(request: Request, shape: type[T]) -> T | Response:
     raw = await capped_body(request, MAX_BODY)
     if raw is None:
         return error(413, "too_large", "the body may have 16 KiB")
     try:
-        return msgspec.json.decode(raw, type=StartBody)
+        return msgspec.json.decode(raw, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as found:
         return error(422, "invalid_body", redact_text(_without_names(str(found))))
 

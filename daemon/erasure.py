@@ -13,6 +13,7 @@ from backends.redis import RedisStore
 from backends.spools import LocalSpools
 from backends.sql.erasure import Copies, Erased, SqlErasures
 from backends.sql.tombstones import PersonKey
+from domain.attribution import Start
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
@@ -27,13 +28,14 @@ SCRUB_AGAIN_MS = 60_000
 class ErasureReport:
     """What an erasure did, and what is still to do: copies by store; empty when it is finished.
 
-    pending: starts of the person that waited in this machine's spools. `spools_read` False: a spool here could not be
-    asked, so that starts may wait in it; they will not be settled.
+    pending, conversions: starts and conversions of the person that waited in this machine's spools. `spools_read` False: a
+    spool here could not be asked, so that some may wait in it; they will not be settled.
     """
 
     erased: Erased
     at_ms: int
     pending: int
+    conversions: int
     left: dict[str, int]
     spools_read: bool
     scrubbed: bool
@@ -46,7 +48,7 @@ class ErasureReport:
     @property
     def nothing(self) -> bool:
         """True when no store had anything of the person."""
-        return self.erased.nothing and not self.pending
+        return self.erased.nothing and not self.pending and not self.conversions
 
 
 class Discarder:
@@ -123,7 +125,8 @@ class Erasure:
 
     async def erase(self, telegram_id: int) -> ErasureReport:
         """Erase, or go on with an erasure. Raises StoreUnavailable when SQL cannot be asked: then nothing is erased yet."""
-        pending, all_read = await self._spools.starts_of(telegram_id)
+        waiting, all_read = await self._spools.of_person(telegram_id)
+        pending = [record for record in waiting if isinstance(record, Start)]
         now = self._clock.now_ms()
         erased = await self._erasures.erase(
             telegram_id,
@@ -132,12 +135,13 @@ class Erasure:
             begun={start.click.id for start in pending if start.click},
             elsewhere=self._elsewhere,
         )
-        removed = await self._spools.remove_starts(telegram_id, until_ms=now)
+        removed = await self._spools.remove_person(telegram_id, until_ms=now)
         left = await self._discarder.once()
         return ErasureReport(
             erased=erased,
             at_ms=now,
             pending=len(pending),
+            conversions=len(waiting) - len(pending),
             left=left,
             spools_read=all_read and removed,
             scrubbed=await self._discarder.scrub(),
@@ -147,7 +151,7 @@ class Erasure:
 class Finisher:
     """The worker's part: discards what an erasure could not, and scrubs this machine's files after every erasure.
 
-    Other machines' erasures too: starts of the person in spools here are dropped when they are settled, so the spools
+    Other machines' erasures too: what is of the person in spools here is dropped when it is settled, so the spools
     are scrubbed at once, and again a minute after the last erasure.
     """
 

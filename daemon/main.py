@@ -22,6 +22,7 @@ from daemon.inspect import Inspect
 from daemon.redirect import Redirect
 from daemon.server import make_server
 from daemon.telegram_webhook import TelegramWebhook
+from delivery.report import Report
 from domain.books import MINUTE_MS, ReceiptBook
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
@@ -93,6 +94,16 @@ class Daemon:
         )
         self.api = Api(
             associate=associate,
+            report=Report(
+                minter=minter,
+                names=self.catalog,
+                unsettled=self.stores.chain,
+                ledger=self.stores.guarded,
+                spool=self.stores.disk,
+                phone_country=settings.phone_country,
+                clock=clock,
+                observer=self._metrics,
+            ),
             inspect=Inspect(
                 minter=minter,
                 locator=self.stores.chain,

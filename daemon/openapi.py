@@ -8,7 +8,16 @@ import msgspec
 from daemon import shapes
 
 _REF = "#/components/schemas/{name}"
-_SHAPES = (shapes.StartBody, shapes.Start, shapes.ClickView, shapes.Ready, shapes.Method, shapes.Error)
+_SHAPES = (
+    shapes.StartBody,
+    shapes.Start,
+    shapes.ClickView,
+    shapes.ConversionBody,
+    shapes.Conversion,
+    shapes.Ready,
+    shapes.Method,
+    shapes.Error,
+)
 _ERRORS = {
     400: "`invalid_body`: not JSON",
     401: "`unauthorized`",
@@ -83,6 +92,21 @@ def _paths() -> dict[str, Any]:
                 {200: _json("ClickView", "the click"), **_errors(401, 404, 422, 503)},
                 security=_BEARER,
                 parameters=[_parameter("token", "what the deep link carries")],
+            )
+        },
+        "/v1/conversions": {
+            "post": _operation(
+                "Report a conversion; the same order again is the same conversion",
+                {
+                    200: _json("Conversion", "what became of it"),
+                    **_errors(401, 413, 503),
+                    422: _json(
+                        "Error",
+                        "`invalid_body`, `invalid_conversion`, `invalid_token`, `unknown_bot` or `unknown_click`",
+                    ),
+                },
+                security=_BEARER,
+                body=_ref("ConversionBody"),
             )
         },
         "/v1/openapi.json": {

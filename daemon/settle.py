@@ -17,6 +17,7 @@ from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click, Tombstone
 from domain.clock import Clock
+from domain.conversions import Conversion
 from domain.enrichment import Enrichment
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 from domain.ports import Ledger
@@ -57,6 +58,7 @@ class _Facts:
     erased: list[UUID] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     books: list[BookEntry] = field(default_factory=list)
+    conversions: list[Conversion] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> "_Facts":
@@ -71,6 +73,8 @@ class _Facts:
                     facts.starts.append(record)
                 case BookEntry():
                     facts.books.append(record)
+                case Conversion():
+                    facts.conversions.append(record)
         return facts
 
 
@@ -167,7 +171,9 @@ class Settler:
         facts = _Facts.of(records)
         began = self._clock.monotonic()
         added = await self._in_thread(lambda: self._enrich(facts.clicks))
-        await self._ledger.settle(facts.clicks, facts.starts, facts.books, facts.erased, added)
+        await self._ledger.settle(
+            facts.clicks, facts.starts, facts.books, facts.erased, added, facts.conversions
+        )
         self._size.took(len(records), self._clock.monotonic() - began)
 
     async def _one_by_one(self, spool: Spool, entries: Sequence[Entry]) -> None:

@@ -4,10 +4,12 @@ Fields may be added to answers; those that stand here keep their names and meani
 """
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 
 from bot.associate import MAX_TELEGRAM_ID
+from domain.conversions import DeliveryState
 from domain.enrichment import Automation, Device, TrafficClass
 
 # Telegram's ids are positive; a person's has at most 52 significant bits.
@@ -22,6 +24,62 @@ class StartBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     telegram_id: TelegramId
     token: str | None = None
     update_id: UpdateId | None = None
+
+
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of an order. `item_price`: of one, in the order's currency."""
+
+    id: str
+    quantity: int | None = None
+    item_price: int | float | str | None = None
+
+
+class ConversionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A conversion to report. Of `token`, `telegram_id` and `click_id` exactly one; a Purchase needs `order_id`, `value` and
+    `currency`. `at`: ISO 8601 with its offset. From `email` on: of the person, kept as digests only.
+    """
+
+    bot: str
+    event: str
+    token: str | None = None
+    telegram_id: TelegramId | None = None
+    click_id: UUID | None = None
+    order_id: str | None = None
+    value: int | float | str | None = None
+    currency: str | None = None
+    at: str | None = None
+    contents: list[Item] | None = None
+    content_name: str | None = None
+    content_category: str | None = None
+    content_type: str | None = None
+    num_items: int | None = None
+    email: str | None = None
+    phone: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    gender: str | None = None
+    birth_date: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip: str | None = None
+    country: str | None = None
+
+    def __repr__(self) -> str:
+        """Nothing of the person."""
+        return f"ConversionBody({self.event!r})"
+
+
+class Conversion(msgspec.Struct, frozen=True):
+    """What became of a conversion. `state` is that of its way to the pixel; `deferred`: SQL could not be asked, it is kept."""
+
+    event_id: str
+    state: DeliveryState | Literal["deferred"]
+    reason: str | None
+    new: bool
+    click: str | None
+    link: str | None
+    pixel: str | None
+    ignored: list[str]
 
 
 class Error(msgspec.Struct, frozen=True):

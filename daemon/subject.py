@@ -11,11 +11,13 @@ import msgspec
 
 from backends.redis import RedisStore
 from backends.spools import LocalSpools
+from backends.sql.subject import Conversion as NotedConversion
 from backends.sql.subject import OwnedClick, SqlSubjects, Subject
 from backends.sql.tombstones import PersonKey
 from domain.attribution import Start
 from domain.click import Click
 from domain.clock import Clock
+from domain.conversions import MICROS, Conversion
 from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
@@ -84,16 +86,23 @@ LABELS = {
     "event": "evento",
     "event_at": "data e hora do evento",
     "reason": "motivo",
+    "webhook": "outro destino (webhook)",
+    "order_id": "identificador do pedido",
+    "value": "valor",
+    "currency": "moeda",
+    "custom": "itens e outros dados do pedido",
+    "person": "resumos (SHA-256) de e-mail, telefone, nomes, endereço e nascimento, pelos nomes curtos da Meta",
 }
 
 
 @dataclass(slots=True)
 class _Copies:
-    """What the stores beside SQL have: clicks by id, starts that wait, and which store could not be asked."""
+    """What the stores beside SQL have: clicks by id, starts and conversions that wait, and which store could not be asked."""
 
     redis: dict[UUID, Click] = field(default_factory=dict)
     spool: dict[UUID, Click] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)
+    conversions: list[Conversion] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
 
     def click(self, click_id: UUID) -> Click | None:
@@ -138,17 +147,7 @@ class Subjects:
             "erased_at": self._iso(subject.erased_at_ms),
             "clicks": [self._click(owned, subject, copies) for owned in subject.clicks],
             "starts": self._starts(subject, copies.starts),
-            "conversions": [
-                {
-                    "click": str(conversion.click_id),
-                    "event": conversion.event,
-                    "event_at": self._iso(conversion.at_ms),
-                    "state": conversion.state,
-                    "reason": conversion.reason,
-                    "pixel": conversion.pixel,
-                }
-                for conversion in subject.conversions
-            ],
+            "conversions": self._conversions(subject, copies.conversions),
             "bot_users": self._bot_users(subject),
             "profile": profile_json(profile_of(_touches(subject), zone=self._zone), self._zone),
             "labels": LABELS,
@@ -163,9 +162,11 @@ class Subjects:
 
     async def _look_beside(self, telegram_id: int, subject: Subject, copies: _Copies) -> None:
         ids = [owned.id for owned in subject.clicks if owned.erased_at_ms is None]
-        copies.starts, starts_read = await self._spools.starts_of(telegram_id)
+        waiting, waiting_read = await self._spools.of_person(telegram_id)
+        copies.starts = [record for record in waiting if isinstance(record, Start)]
+        copies.conversions = [record for record in waiting if isinstance(record, Conversion)]
         copies.spool, clicks_read = await self._spools.find(ids)
-        if not (starts_read and clicks_read):
+        if not (waiting_read and clicks_read):
             copies.incomplete.append("spool")
         if self._redis is not None and not await _find_in(self._redis, ids, copies.redis):
             copies.incomplete.append("redis")
@@ -230,6 +231,45 @@ class Subjects:
             for start in waiting
             if start.id not in known
         ]
+
+    def _conversions(self, subject: Subject, waiting: Sequence[Conversion]) -> list[dict[str, Any]]:
+        known = {conversion.id for conversion in subject.conversions}
+        return [
+            self._told(noted, subject, noted.click_id, noted.bot_id)
+            | {"state": noted.state, "reason": noted.reason, "pixel": noted.pixel, "webhook": noted.webhook}
+            for noted in subject.conversions
+        ] + [
+            self._told(
+                each,
+                subject,
+                each.click.id if each.click else None,
+                each.owner.bot_id if each.owner else None,
+            )
+            | {"state": "deferred", "reason": None, "pixel": None, "webhook": None}
+            for each in waiting
+            if each.id not in known
+        ]
+
+    def _told(
+        self,
+        conversion: Conversion | NotedConversion,
+        subject: Subject,
+        click_id: UUID | None,
+        bot_id: int | None,
+    ) -> dict[str, Any]:
+        """What was reported. Of e-mail, phone and names there are digests only."""
+        money = conversion.money
+        return {
+            "click": str(click_id) if click_id else None,
+            "bot": None if bot_id is None else subject.bots.get(bot_id),
+            "event": conversion.event,
+            "event_at": self._iso(conversion.at_ms),
+            "order_id": conversion.order_id,
+            "value": money.micros / MICROS if money else None,
+            "currency": money.currency if money else None,
+            "custom": dict(conversion.custom),
+            "person": {key: list(digests) for key, digests in conversion.person.items()},
+        }
 
     def _bot_users(self, subject: Subject) -> list[dict[str, Any]]:
         return [_bot_user_json(known, subject.bots, self._zone) for known in subject.bot_users]

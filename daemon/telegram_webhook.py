@@ -10,14 +10,14 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from bot.associate import Bots, UnknownBot, moment
+from bot.associate import Bots, moment
 from bot.bot_api import NotAnUpdate, method_of, read_update
 from bot.incoming import Blocking, Incoming
 from bot.reception import Reception
 from daemon.answers import capped_body, error
 from domain.attribution import Owner
 from domain.clock import Clock
-from domain.errors import StoreUnavailable
+from domain.errors import StoreUnavailable, UnknownBot
 from domain.links import Bot
 
 SECRET_HEADER = "x-telegram-bot-api-secret-token"  # noqa: S105  a header's name

@@ -1,4 +1,6 @@
-"""Front door of `trilha work`: settles spools, scores what was started, shares keys, ends what has had its time."""
+"""Front door of `trilha work`: settles spools, delivers conversions, scores what was started, shares keys, ends what has had
+its time.
+"""
 
 import asyncio
 
@@ -8,8 +10,11 @@ from backends.sql.engine import make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
+from backends.sql.outbox import SqlOutbox
+from backends.sql.pixels import SqlPixels
 from backends.sql.retention import SqlRetention
 from backends.sql.scoring import SqlScoring
+from backends.sql.webhooks import SqlWebhooks
 from daemon.access import AccessKeeper, access_log_of
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
@@ -17,9 +22,15 @@ from daemon.erasure import Discarder, Finisher
 from daemon.retention import RETENTION_SECONDS, Retention
 from daemon.scoring import Scoring
 from daemon.settle import Settler, no_access_log
+from delivery.destination import Destinations
+from delivery.destinations import PixelSource, StoredDestinations, WebhookSource
+from delivery.meta.client import MetaClient
+from delivery.relay import Relay
+from delivery.safe_http import SafeHttp
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import jitter
+from domain.observations import Observer, Silent
 from privacy.keyring import Keyring
 from privacy.seal import Sealer
 from privacy.sharing import Sharing
@@ -37,8 +48,10 @@ ACCESS_LOG_SECONDS = 3600.0
 _log = get_logger("trilha.work")
 
 
-async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
-    """Settle until `stop`, then settle what is left. ConfigError when another worker settles these spools."""
+async def work(
+    settings: Settings, clock: Clock, stop: asyncio.Event, observer: Observer | None = None
+) -> None:
+    """Settle and deliver until `stop`, then settle what is left. ConfigError when another worker settles these spools."""
     lock = lock_settling(settings)
     keyring = Keyring(settings.secrets, clock)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
@@ -47,7 +60,7 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
     settler = Settler(
         folders=lambda: spools_under(settings.spools),
         open_spool=lambda folder: open_spool(settings, folder),
-        ledger=SqlLedger(engine, keyring.person_key),
+        ledger=SqlLedger(engine, keyring.person_key, touch=settings.attribution),
         enrich=enricher.settled,
         log_accesses=AccessKeeper(settings, Sealer(keyring), clock).keep
         if settings.access_log
@@ -67,9 +80,21 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
         (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
     )
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
+    meta = MetaClient(settings.meta_url)
+    relay = Relay(
+        outbox=SqlOutbox(engine),
+        destinations=_destinations(settings, SqlPixels(engine), SqlWebhooks(engine), meta, keyring, clock),
+        clock=clock,
+        observer=observer or Silent(),
+        touch=settings.attribution,
+    )
+    delivering = asyncio.create_task(relay.run(stop))
     try:
         await _settle_until(stop, settler)
     finally:
+        stop.set()
+        await asyncio.gather(delivering, return_exceptions=True)
+        await meta.close()
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
@@ -78,6 +103,26 @@ async def work(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
         await settler.close()
         await engine.dispose()
         lock.release()
+
+
+def _destinations(
+    settings: Settings,
+    pixels: PixelSource,
+    webhooks: WebhookSource,
+    meta: MetaClient,
+    keyring: Keyring,
+    clock: Clock,
+) -> Destinations:
+    return StoredDestinations(
+        pixels=pixels,
+        webhooks=webhooks,
+        meta=meta,
+        posts=SafeHttp(allowed=settings.webhook_hosts),
+        keyring=keyring,
+        clock=clock,
+        base_url=settings.base_url,
+        honour_gpc=settings.honour_gpc,
+    )
 
 
 async def _refresh_places(places: GeoIp) -> None:

@@ -22,6 +22,13 @@ MICROS = 1_000_000
 UNATTRIBUTED = ""
 _META, _WEBHOOK = "meta/", "webhook/"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+LIFE_MS = 7 * 86_400_000
+"""Meta takes nothing that is older: one such event makes it refuse the whole call."""
+TOO_OLD = "older than 7 days"
+NO_SUCH_CLICK = "no such click"
+ERASED = "erased"
+Touch = Literal["last", "first"]
+"""Which click of a returning person a conversion belongs to."""
 
 DeliveryState = Literal["pending", "sent", "rejected", "dead", "skipped"]
 """pending: still to be sent. sent: the destination has it. rejected: it will never take it. dead: its time is over.
@@ -55,6 +62,22 @@ class Conversion:
     money: Money | None = None
     custom: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     person: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """How SQL has a conversion that was reported: its row to the pixel, or the one that says why there is none.
+
+    new: this report has made it, no earlier one. click_id, slug and pixel: of the click that it belongs to, as far as they
+    are known. When the person or the click was erased, nothing of it is kept: skipped, and not new.
+    """
+
+    state: DeliveryState
+    reason: str | None
+    new: bool
+    click_id: UUID | None = None
+    slug: str | None = None
+    pixel: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,10 @@ TrilhaError                    an error of ours; its text may be shown to the op
 │   │   ├── SpoolFull          the disk spool is at its quota; what it holds stays
 │   │   └── StoreBroken        it failed in a way that trying again would not mend: its breaker opens at once
 │   └── RecordRejected         the record itself is at fault: no other store would take it either
-└── InvalidToken               a token that we did not mint, or that is too old; raised before any store is asked
+├── InvalidToken               a token that we did not mint, or that is too old; raised before any store is asked
+├── UnknownBot                 a start or a conversion names a bot that is not registered
+├── UnknownClick               a conversion names a click that no store has
+└── InvalidConversion          a conversion that cannot be reported as it is; says what to change, not what was sent
 """
 
 
@@ -45,3 +48,15 @@ class InvalidToken(TrilhaError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class UnknownBot(TrilhaError):
+    """What arrived names a bot that is not registered."""
+
+
+class UnknownClick(TrilhaError):
+    """A conversion names a click that no store has."""
+
+
+class InvalidConversion(TrilhaError):
+    """A conversion that cannot be reported as it is. The text says what to change, and nothing of what was sent."""

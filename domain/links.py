@@ -11,11 +11,13 @@ from domain.errors import ConfigError
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
+_EVENT = re.compile(r"[A-Za-z0-9_-]{1,50}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,4})?")
 _JOINER = "\u200d"  # within many emoji
 MAX_LINK_ID = 0xFF_FFFF
 MAX_URL = 2000
 MAX_BUTTONS, MAX_BUTTON_TEXT = 8, 64
+MAX_EVENTS_OFF = 500  # characters of their names, with a space between them
 T = TypeVar("T")
 
 
@@ -140,6 +142,23 @@ def valid_username(text: str) -> str:
         msg = f"not a bot username: {text!r}. Telegram allows 4-32 letters, digits and '_', starting with a letter"
         raise ConfigError(msg)
     return name
+
+
+def valid_event(name: str) -> str:
+    """An event's name that can be switched off, or ConfigError: 1-50 letters, digits, `_` and `-`. Case counts, as at Meta."""
+    if not _EVENT.fullmatch(name):
+        raise ConfigError(f"not an event: {name!r}. Use 1-50 letters, digits, '_' and '-', such as PageView")
+    return name
+
+
+def valid_events_off(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of events that a link does not report, each once, in order; or ConfigError."""
+    found = tuple(sorted({valid_event(name) for name in names}))
+    if len(" ".join(found)) > MAX_EVENTS_OFF:
+        raise ConfigError(
+            f"the names of a link's events that are off have more than {MAX_EVENTS_OFF} characters"
+        )
+    return found
 
 
 def valid_fallback(text: str) -> str:

@@ -30,10 +30,15 @@ class Observer(Protocol):
     def ring(self, waiting: int, dropped: int) -> None: ...
     def backlog(self, entries: int, volume: int, quota: int) -> None: ...
     def start(self, kind: str, state: str) -> None: ...
+    def conversion(self, event: str, state: str) -> None: ...
     def reply(self, outcome: str, seconds: float) -> None: ...
     def recovered(self, updates: int) -> None: ...
     def reopened(self) -> None: ...
     def bots(self, by_health: Mapping[str, int]) -> None: ...
+    def delivery(self, outcome: str, events: int) -> None: ...
+    def delivery_call(self, answer: str) -> None: ...
+    def waiting(self, pending: int, oldest_seconds: float) -> None: ...
+    def lanes(self, by_state: Mapping[str, int]) -> None: ...
 
 
 class Silent:
@@ -60,6 +65,9 @@ class Silent:
     def start(self, kind: str, state: str) -> None:
         """Ignore."""
 
+    def conversion(self, event: str, state: str) -> None:
+        """Ignore."""
+
     def reply(self, outcome: str, seconds: float) -> None:
         """Ignore."""
 
@@ -70,4 +78,16 @@ class Silent:
         """Ignore."""
 
     def bots(self, by_health: Mapping[str, int]) -> None:
+        """Ignore."""
+
+    def delivery(self, outcome: str, events: int) -> None:
+        """Ignore."""
+
+    def delivery_call(self, answer: str) -> None:
+        """Ignore."""
+
+    def waiting(self, pending: int, oldest_seconds: float) -> None:
+        """Ignore."""
+
+    def lanes(self, by_state: Mapping[str, int]) -> None:
         """Ignore."""

@@ -9,7 +9,7 @@ from domain.accounts import BotStatus, Heartbeat, Lease, UpdateState
 from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Click
-from domain.conversions import Delivery, DeliveryState, LaneStatus
+from domain.conversions import Conversion, Delivery, DeliveryState, LaneStatus, Reported
 from domain.enrichment import Enrichment
 from domain.keys import KeyKind, SharedKey
 from domain.links import BotHealth, Catalog
@@ -39,15 +39,27 @@ class StartSpool(Protocol):
     async def put_start(self, start: Start) -> None: ...
 
 
+class ConversionSpool(Protocol):
+    """Keeps a conversion that the ledger cannot take now; of several with one id the first stays. It is settled later."""
+
+    async def put_conversion(self, conversion: Conversion) -> None: ...
+
+
 class Ledger(Protocol):
     """The one authority on who owns a click. Raises StoreUnavailable; a retry after that gives the same answer.
 
     `record_start` writes the start, and with it the click when the caller has found it elsewhere; the row it returns
-    says who owns the click. It returns None for a direct start. `settle` writes many facts in one transaction; `erased` are the
-    clicks in whose place a spool holds a tombstone, `enrichments` what is added to some of the clicks, by their ids.
+    says who owns the click. It returns None for a direct start. `record_conversion` writes a conversion's rows, one for each
+    lane, once for each id; `too_old` makes the one to the pixel dead from the beginning. It returns None, having written
+    nothing, for a click that is not known and whose link the conversion does not say. `settle` writes many facts in one transaction; `erased` are the
+    clicks in whose place a spool holds a tombstone, `enrichments` what is added to some of the clicks, by their ids;
+    `conversions` come after the starts that they may depend on.
     """
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None: ...
+    async def record_conversion(
+        self, conversion: Conversion, *, too_old: bool = False
+    ) -> Reported | None: ...
     async def row(self, click_id: UUID) -> LedgerRow | None: ...
     async def settle(
         self,
@@ -56,6 +68,7 @@ class Ledger(Protocol):
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
         enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
+        conversions: Sequence[Conversion] = (),
     ) -> None: ...
 
 

@@ -73,6 +73,19 @@ TABLE: tuple[Row, ...] = (
         basis=_INTEREST,
     ),
     Row(
+        group=Text("Report of a conversion as it came", "Aviso de conversão como chegou"),
+        store="memory",
+        fields=_of(
+            "ReportRequest",
+            "bot event token telegram_id click_id order_id value currency at content person",
+        ),
+        kind="raw",
+        life=_REQUEST,
+        ends=("process end",),
+        purpose="reporting",
+        basis=_INTEREST,
+    ),
+    Row(
         group=Text("Clicks that no store takes (the ring)", "Cliques que nenhum armazenamento aceita (anel)"),
         store="memory",
         fields=("Ring",),
@@ -139,6 +152,19 @@ TABLE: tuple[Row, ...] = (
         life=_SETTLED,
         ends=("settling",),
         purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
+        group=Text(
+            "Conversions on their way to SQL; of e-mail, phone and names only digests (SHA-256)",
+            "Conversões a caminho do SQL; de e-mail, telefone e nomes só resumos (SHA-256)",
+        ),
+        store="spool",
+        fields=_of("Conversion", "id event at_ms owner click order_id money custom person"),
+        kind="personal",
+        life=_SETTLED,
+        ends=("settling",),
+        purpose="reporting",
         basis=_INTEREST,
     ),
     Row(

@@ -59,6 +59,8 @@ def set_up_logs(level: str, redact: Processor) -> None:
     logging.getLogger("uvicorn.error").setLevel("WARNING")
     # Its debug lines hold statements with their parameters: Telegram ids.
     logging.getLogger("aiosqlite").setLevel("WARNING")
+    # A line for every call, which says less than ours.
+    logging.getLogger("httpx2").setLevel("WARNING")
 
 
 def log_uncaught() -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar, get_args
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from domain.conversions import LEAD, PAGE_VIEW, PURCHASE, VIEW_CONTENT
 from domain.observations import RedirectOutcome
 from domain.outcomes import Durability, Receipt
 
@@ -23,8 +24,13 @@ OPERATIONS = ("put", "find", "probe")
 ANSWERS = ("ok", "failed", "skipped", "rejected")
 STARTS = ("attributed", "direct", "taken", "unknown")
 START_STATES = ("settled", "deferred")
+EVENTS = (PAGE_VIEW, VIEW_CONTENT, LEAD, PURCHASE)
+REPORTS = ("pending", "skipped", "dead", "deferred", "repeated")
 REPLIES = ("sent", "refused")
 HEALTHS = ("unknown", "ok", "banned", "revoked", "renamed")
+DELIVERIES = ("sent", "rejected", "dead", "skipped", "postponed")
+CALLS = ("accepted", "event", "configuration", "throttled", "temporary")
+LANES = ("ok", "backing_off", "held")
 OTHER = "other"
 UNKNOWN_STATE = -1
 Labels = tuple[str, ...]
@@ -152,6 +158,9 @@ class Metrics:
         self._starts = self._new(
             _Count(count, "trilha_starts", "Starts by kind and state", kind=STARTS, state=START_STATES)
         )
+        self._conversions = self._new(
+            _Count(count, "trilha_conversions", "Conversions reported to us", event=EVENTS, state=REPORTS)
+        )
         self._replies = self._new(_Count(count, "trilha_replies", "Answers to starts", outcome=REPLIES))
         self._reply_seconds = self._new(
             _Seconds("trilha_reply_seconds", "Time from a start to the end of its answer")
@@ -163,6 +172,17 @@ class Metrics:
             _Count(count, "trilha_bot_reopened", "Lines to Telegram that broke and were opened again")
         )
         self._bots = self._new(_Count(gauge, "trilha_bots", "Bots of this worker by health", health=HEALTHS))
+        self._deliveries = self._new(
+            _Count(count, "trilha_deliveries", "Deliveries by what became of them", outcome=DELIVERIES)
+        )
+        self._calls = self._new(
+            _Count(count, "trilha_delivery_calls", "Calls of destinations by their answer", answer=CALLS)
+        )
+        self._pending = self._new(_Count(gauge, "trilha_deliveries_pending", "Deliveries that wait"))
+        self._oldest = self._new(
+            _Count(gauge, "trilha_delivery_oldest_seconds", "Age of the oldest conversion that waits")
+        )
+        self._lanes = self._new(_Count(gauge, "trilha_lanes", "Lanes by how they are", state=LANES))
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """One answer of /go."""
@@ -197,6 +217,10 @@ class Metrics:
         """One start."""
         self._starts.add(1, kind, state)
 
+    def conversion(self, event: str, state: str) -> None:
+        """One conversion that was reported."""
+        self._conversions.add(1, event, state)
+
     def reply(self, outcome: str, seconds: float) -> None:
         """One answer to a start."""
         self._replies.add(1, outcome)
@@ -214,6 +238,24 @@ class Metrics:
         """The bots of this worker."""
         for health in HEALTHS:
             self._bots.set(by_health.get(health, 0), health)
+
+    def delivery(self, outcome: str, events: int) -> None:
+        """What became of some deliveries."""
+        self._deliveries.add(events, outcome)
+
+    def delivery_call(self, answer: str) -> None:
+        """One call of a destination."""
+        self._calls.add(1, answer)
+
+    def waiting(self, pending: int, oldest_seconds: float) -> None:
+        """What the lanes hold."""
+        self._pending.set(pending)
+        self._oldest.set(oldest_seconds)
+
+    def lanes(self, by_state: Mapping[str, int]) -> None:
+        """How the lanes are."""
+        for state in LANES:
+            self._lanes.set(by_state.get(state, 0), state)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

@@ -47,6 +47,10 @@ class Settings(BaseModel):
         Bind(host="127.0.0.1", port=8083),
         description="Listener of the bot worker: health and metrics; never public",
     )
+    work_bind: Bind | None = Field(
+        None,
+        description="Listener of `trilha work`, such as 127.0.0.1:8084: health and metrics; never public; default: none",
+    )
     redis_url: str | None = Field(
         None, description="redis://, rediss:// or unix:// URL; empty: without Redis"
     )
@@ -156,7 +160,7 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
-    @field_validator("public_bind", "private_bind", "bot_bind", "telegram_server", mode="before")
+    @field_validator("public_bind", "private_bind", "bot_bind", "work_bind", "telegram_server", mode="before")
     @classmethod
     def _bind(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -217,6 +221,7 @@ class Settings(BaseModel):
         return value
 
     @field_validator(
+        "work_bind",
         "redis_url",
         "sql_url",
         "public_url",

@@ -15,6 +15,7 @@ from tests.servers import PostgresServer, ValkeyServer
 
 if TYPE_CHECKING:
     from tests.bot.office import Office
+    from tests.meta.server import FakeMeta
     from tests.telegram.server import LoopbackTelegram
 
 _databases = itertools.count(1)
@@ -87,3 +88,12 @@ async def office(telegram: LoopbackTelegram, tmp_path: Path) -> Office:
     from tests.bot.office import Office
 
     return await Office.prepared(tmp_path / "home", telegram)
+
+
+@pytest_asyncio.fixture
+async def meta() -> AsyncIterator[FakeMeta]:
+    """A Meta of this test alone, without pixels."""
+    from tests.meta.server import FakeMeta
+
+    async with FakeMeta() as server:
+        yield server

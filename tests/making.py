@@ -16,6 +16,7 @@ from domain.attribution import ClickRef, Owner, Start
 from domain.books import BookEntry
 from domain.click import Click
 from domain.clock import Clock, ManualClock
+from domain.conversions import Conversion, Money
 from domain.ids import ClickIds
 from domain.observations import Observer, Silent
 
@@ -50,6 +51,7 @@ def full_click(**changes: Any) -> Click:
             "visitor_period": 20_833,
             "fbclid_key": bytes(range(16, 32)),
             "sealed": bytes(range(256)),
+            "gpc": True,
         }
         | changes
     )
@@ -123,6 +125,7 @@ clicks = st.builds(
     visitor_period=st.none() | st.integers(0, 100_000),
     fbclid_key=_optional(16),
     sealed=st.none() | st.binary(max_size=300),
+    gpc=st.booleans(),
 )
 owners = st.builds(Owner, bot_id=st.integers(1, 2**31 - 1), telegram_id=st.integers(1, 2**52))
 refs = st.builds(
@@ -133,6 +136,25 @@ refs = st.builds(
     ad_key=st.binary(min_size=8, max_size=8),
 )
 starts = st.builds(Start, id=st.uuids(), owner=owners, at_ms=_times, click=st.none() | refs)
+_json = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | _text
+conversions = st.builds(
+    Conversion,
+    id=st.uuids(),
+    event=st.text("abcXYZ_- 1", min_size=1, max_size=50),
+    at_ms=_times,
+    owner=st.none() | owners,
+    click=st.none() | refs,
+    order_id=st.none() | _text,
+    money=st.none()
+    | st.builds(Money, micros=st.integers(0, 10**15), currency=st.text("ABC", min_size=3, max_size=3)),
+    custom=st.dictionaries(
+        _text, _json | st.lists(st.dictionaries(_text, _json, max_size=3), max_size=3), max_size=4
+    ),
+    person=st.dictionaries(
+        st.sampled_from(["em", "ph", "fn", "ct"]),
+        st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), max_size=2).map(tuple),
+    ),
+)
 _figure = st.integers(0, 2**31 - 1)
 book_entries = st.builds(
     BookEntry,

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, query, transaction, upsert
 from backends.sql.schema import audit, bot_users, clicks, erasures, outbox, starts, unerased
-from backends.sql.tombstones import bury_with_person, close_to_starts
+from backends.sql.tombstones import bury_with_person, close_to_starts, skip_conversions
 from domain.errors import StoreUnavailable
 
 Copies = Literal["redis", "spool", "sql"]
 THE_FILES = UUID(int=0)
 """Stands in `unerased` for the database's own files, which are scrubbed as a whole."""
-REASON = "erased"
 CHUNK = 500
 _TOUCHED = (clicks, starts, outbox, bot_users)
 
@@ -75,7 +74,7 @@ class SqlErasures:
             ids = sorted({*(await connection.execute(owned)).scalars(), *begun})
             buried = await self._bury(connection, ids, telegram_id)
             gone = await connection.execute(delete(starts).where(starts.c.telegram_id == telegram_id))
-            skipped = await _skip_conversions(connection, buried)
+            skipped = await _skip_conversions(connection, telegram_id, buried)
             known = await connection.execute(delete(bot_users).where(bot_users.c.telegram_id == telegram_id))
             found = {
                 "clicks": len(buried),
@@ -193,17 +192,11 @@ class SqlErasures:
             await connection.execute(insert_if_absent(self._engine, unerased), rows)
 
 
-async def _skip_conversions(connection: AsyncConnection, ids: Sequence[UUID]) -> int:
-    """Conversions of those clicks that were not sent are not sent any more."""
-    skipped = 0
+async def _skip_conversions(connection: AsyncConnection, telegram_id: int, ids: Sequence[UUID]) -> int:
+    """Of conversions that name the person, and of those of the clicks; how many were to be sent still."""
+    skipped = await skip_conversions(connection, outbox.c.telegram_id == telegram_id)
     for at in range(0, len(ids), CHUNK):
-        which = (
-            outbox.c.click_id.in_(ids[at : at + CHUNK])
-            & (outbox.c.state != "sent")
-            & (outbox.c.reason.is_distinct_from(REASON))
-        )
-        done = await connection.execute(update(outbox).where(which).values(state="skipped", reason=REASON))
-        skipped += done.rowcount
+        skipped += await skip_conversions(connection, outbox.c.click_id.in_(ids[at : at + CHUNK]))
     return skipped
 
 

@@ -10,19 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Row, bindparam, case, func, null, select
+from sqlalchemy import Insert, Row, bindparam, case, exists, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.codec import Packed, pack
 from backends.sql.engine import insert_if_absent, one_row, transaction, upsert
 from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichment_values
 from backends.sql.owed import Owed
-from backends.sql.schema import accounting, ads, catalog, clicks, starts
-from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people
+from backends.sql.reports import NOT_KEPT, Reports
+from backends.sql.schema import accounting, ads, catalog, clicks, outbox, starts
+from backends.sql.tombstones import PersonKey, bury, bury_with_person, gone, open_for_people, skip_conversions
 from backends.sql.touches import in_order, put_touches, touch_values
 from domain.attribution import Owner, Start, StartKind
 from domain.books import FIGURES, BookEntry
 from domain.click import Click
+from domain.conversions import Conversion, Reported, Touch
 from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, LedgerRow, Lookup, Receipt
@@ -51,10 +53,11 @@ _AD_MEMORY = 50_000
 class SqlLedger:
     """The ledger on one engine. As a ClickStore it is the chain's third tier.
 
-    Starts of a person from before that person was erased are not written; `person_key` is how the two are compared.
+    Starts and conversions of a person from before that person was erased are not written; `person_key` is how the two are
+    compared. `touch`: which click of a person's conversions are of.
     """
 
-    def __init__(self, engine: AsyncEngine, person_key: PersonKey) -> None:
+    def __init__(self, engine: AsyncEngine, person_key: PersonKey, *, touch: Touch = "last") -> None:
         self._engine = engine
         self._person_key = person_key
         self._known_ads: set[tuple[int, bytes]] = set()
@@ -62,6 +65,7 @@ class SqlLedger:
         self._put_facts = _set_once(upsert(engine, clicks))
         self._put_start = self._put_facts.returning(*clicks.c)
         self._owed = Owed(engine)
+        self._reports = Reports(engine, touch)
         self._put_ads = insert_if_absent(engine, ads)
         self._put_note = insert_if_absent(engine, starts)
         self._put_touches = put_touches(engine)
@@ -117,6 +121,17 @@ class SqlLedger:
 
         return await transaction(self._engine, write)
 
+    async def record_conversion(self, conversion: Conversion, *, too_old: bool = False) -> Reported | None:
+        """Write a conversion's rows, or say how they stand. None: its click is not known, and nothing was written."""
+
+        async def write(connection: AsyncConnection) -> Reported | None:
+            await open_for_people(connection)
+            if await gone(connection, [conversion], self._person_key):
+                return NOT_KEPT
+            return await self._reports.write(connection, conversion, too_old=too_old)
+
+        return await transaction(self._engine, write)
+
     async def settle(
         self,
         batch: Sequence[Click],
@@ -124,15 +139,16 @@ class SqlLedger:
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
         enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
+        reported: Sequence[Conversion] = (),
     ) -> None:
         """Spooled facts, all in one transaction. Repeating it, in part or in another order, changes nothing (I12)."""
 
         async def write(connection: AsyncConnection) -> None:
             dropped: set[UUID] = set()
-            if begun:
+            if begun or reported:
                 # First: an erasure under way waits for rows of this batch only once it has let this through.
                 await open_for_people(connection)
-                dropped = await gone(connection, begun, self._person_key)
+                dropped = await gone(connection, [*begun, *reported], self._person_key)
             ordered = sorted(batch, key=lambda click: click.id)
             if ordered:
                 rows = [_settled_values(click, enrichments.get(click.id)) for click in ordered]
@@ -146,6 +162,7 @@ class SqlLedger:
                 else:
                     await self._start(connection, start, None, touches)
             await self._touch(connection, touches)
+            await self._reports.settle(connection, [each for each in reported if each.id not in dropped])
             if books:
                 await connection.execute(self._put_books, [_book_values(entry) for entry in books])
 
@@ -165,6 +182,8 @@ class SqlLedger:
         if start.click is None:
             return None
         await connection.execute(bury_with_person(self._engine, start.click.id))
+        erased = exists().where(clicks.c.id == outbox.c.click_id, clicks.c.erased_at.is_not(None))
+        await skip_conversions(connection, (outbox.c.click_id == start.click.id) & erased)
         found = (await connection.execute(select(clicks).where(clicks.c.id == start.click.id))).one()
         return ledger_row(found)
 

@@ -2,7 +2,7 @@
 transaction.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from sqlalchemy import func, select
@@ -22,6 +22,7 @@ from domain.links import (
     Greeting,
     Link,
     Strategy,
+    valid_events_off,
     valid_fallback,
     valid_pixel,
     valid_slug,
@@ -113,11 +114,13 @@ class SqlCatalog:
         paused: bool | None = None,
         strategy: Strategy | None = None,
         bridge: bool | None = None,
+        events_off: Iterable[str] | None = None,
     ) -> Link:
         """Change what is given; `fallback_url=""` and `pixel=""` clear. ConfigError when there is no such link.
 
-        bot: from now on that bot and no other.
+        bot: from now on that bot and no other. events_off: all events that are not reported from now on.
         """
+        off = None if events_off is None else " ".join(valid_events_off(events_off))
 
         async def edit(connection: AsyncConnection) -> Link:
             await raise_version(connection)
@@ -127,6 +130,7 @@ class SqlCatalog:
                 paused=paused,
                 strategy=strategy,
                 bridge=bridge,
+                events_off=off,
             )
             if values:
                 await connection.execute(links.update().where(links.c.slug == slug).values(values))

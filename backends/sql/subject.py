@@ -1,5 +1,6 @@
 """Reading what SQL has of one person, and what it has at all: for exports, profiles, incidents and `privacy doctor`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from backends.sql.engine import query, snapshot
 from backends.sql.ledger import ledger_row
 from backends.sql.people import bot_users_of
 from backends.sql.schema import bots, clicks, erasures, links, outbox, starts
-from domain.conversions import pixel_of
+from domain.conversions import NOTHING, Money, pixel_of, webhook_of
 from domain.ids import first_uuid7
 from domain.outcomes import LedgerRow
 from domain.people import BotUser
@@ -44,14 +45,21 @@ class NotedStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """A row of `outbox`."""
+    """A conversion as `outbox` has it, with its way to one destination. person: digests by Meta's short names."""
 
-    click_id: UUID
+    id: UUID
+    click_id: UUID | None
+    bot_id: int | None
     event: str
     at_ms: int
+    order_id: str | None
+    money: Money | None
+    custom: Mapping[str, Any]
+    person: Mapping[str, Sequence[str]]
     state: str
     reason: str | None
     pixel: str | None
+    webhook: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +110,9 @@ class SqlSubjects:
             return Subject(
                 clicks=owned,
                 starts=await _starts(connection, telegram_id, bot_id),
-                conversions=await _conversions(connection, [click.id for click in owned]),
+                conversions=await _conversions(
+                    connection, telegram_id, bot_id, [click.id for click in owned]
+                ),
                 bot_users=await bot_users_of(connection, telegram_id, bot_id),
                 erased_at_ms=(await connection.execute(forbidden)).scalar_one_or_none(),
                 links=await _names(connection, select(links.c.id, links.c.slug)),
@@ -182,24 +192,38 @@ async def _starts(
     )
 
 
-async def _conversions(connection: AsyncConnection, ids: list[UUID]) -> tuple[Conversion, ...]:
-    found: list[Conversion] = []
-    for at in range(0, len(ids), _CHUNK):
-        wanted = (
-            select(outbox).where(outbox.c.click_id.in_(ids[at : at + _CHUNK])).order_by(outbox.c.event_at)
-        )
-        found += [
-            Conversion(
-                click_id=row.click_id,
-                event=row.event,
-                at_ms=row.event_at,
-                state=row.state,
-                reason=row.reason,
-                pixel=pixel_of(row.lane),
-            )
-            for row in await connection.execute(wanted)
-        ]
-    return tuple(found)
+async def _conversions(
+    connection: AsyncConnection, telegram_id: int, bot_id: int | None, ids: list[UUID]
+) -> tuple[Conversion, ...]:
+    """Those that name the person, and those of the clicks."""
+    named = outbox.c.telegram_id == telegram_id
+    if bot_id is not None:
+        named &= outbox.c.bot_id == bot_id
+    chunks = [outbox.c.click_id.in_(ids[at : at + _CHUNK]) for at in range(0, len(ids), _CHUNK)]
+    found: dict[tuple[UUID, str], Conversion] = {}
+    for which in (named, *chunks):
+        rows = await connection.execute(select(outbox).where(which))
+        found |= {(row.event_id, row.lane): _conversion(row) for row in rows}
+    return tuple(sorted(found.values(), key=lambda conversion: conversion.at_ms))
+
+
+def _conversion(row: Any) -> Conversion:
+    money = None if row.value is None else Money(micros=row.value, currency=row.currency)
+    return Conversion(
+        id=row.event_id,
+        click_id=row.click_id,
+        bot_id=row.bot_id,
+        event=row.event,
+        at_ms=row.event_at,
+        order_id=row.order_id,
+        money=money,
+        custom=row.custom or NOTHING,
+        person=row.person or NOTHING,
+        state=row.state,
+        reason=row.reason,
+        pixel=pixel_of(row.lane),
+        webhook=webhook_of(row.lane),
+    )
 
 
 async def _names(connection: AsyncConnection, wanted: Any) -> dict[int, str]:

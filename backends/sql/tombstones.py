@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, null, select, text
+from sqlalchemy import ColumnElement, func, null, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import upsert
 from backends.sql.enrichment import ENRICHMENT_COLUMNS
-from backends.sql.schema import clicks, erasures
+from backends.sql.schema import clicks, erasures, outbox
 from domain.attribution import Start
+from domain.conversions import ERASED, Conversion
 
 PersonKey = Callable[[int], bytes]
 """What stands for a Telegram id in `erasures`: `Keyring.person_key`."""
@@ -38,6 +39,7 @@ _OF_THE_PERSON = (
     "started_at",
     "scored_at",
 )
+_NOBODYS: dict[str, Any] = dict.fromkeys(("bot_id", "telegram_id", "order_id", "custom", "person"), null())
 
 
 def bury(engine: AsyncEngine, click_id: UUID, *, spooled: bool) -> Any:
@@ -62,6 +64,17 @@ def bury_with_person(engine: AsyncEngine, click_id: UUID, *, telegram_id: int | 
     if telegram_id is not None:
         theirs |= clicks.c.owner_telegram_id == telegram_id
     return statement.on_conflict_do_update(index_elements=["id"], set_=values, where=theirs)
+
+
+async def skip_conversions(connection: AsyncConnection, which: ColumnElement[bool]) -> int:
+    """Those conversions that were not sent are not sent any more; how many. None of them says any more whose it is.
+
+    The event's id and what became of it stay: reported again, it is still the same.
+    """
+    unsent = which & (outbox.c.state != "sent") & outbox.c.reason.is_distinct_from(ERASED)
+    skipped = await connection.execute(update(outbox).where(unsent).values(state="skipped", reason=ERASED))
+    await connection.execute(update(outbox).where(which).values(_NOBODYS))
+    return skipped.rowcount
 
 
 async def open_for_people(connection: AsyncConnection) -> None:
@@ -91,18 +104,23 @@ async def beside_erasures(connection: AsyncConnection) -> None:
         await connection.execute(text("LOCK TABLE erasures IN ROW SHARE MODE"))
 
 
-async def gone(connection: AsyncConnection, starts: Sequence[Start], person_key: PersonKey) -> set[UUID]:
-    """The ids of those starts whose person was erased at that moment or afterwards. They must not be written."""
-    keys = {start.id: person_key(start.owner.telegram_id) for start in starts}
-    if not keys:
+async def gone(
+    connection: AsyncConnection, facts: Sequence[Start | Conversion], person_key: PersonKey
+) -> set[UUID]:
+    """The ids of those facts whose person was erased at that moment or afterwards. They must not be written.
+
+    Until the transaction ends nobody is erased, also where a fact names a click and no person.
+    """
+    if not facts:
         return set()
+    keys = {fact.id: person_key(fact.owner.telegram_id) for fact in facts if fact.owner is not None}
     wanted = (
         select(erasures.c.person_key, erasures.c.erased_at)
         .where(erasures.c.person_key.in_(set(keys.values())))
         .with_for_update(read=True, key_share=True)
     )
     erased_at: dict[bytes, int] = {row.person_key: row.erased_at for row in await connection.execute(wanted)}
-    return {start.id for start in starts if start.at_ms <= erased_at.get(keys[start.id], -1)}
+    return {fact.id for fact in facts if fact.id in keys and fact.at_ms <= erased_at.get(keys[fact.id], -1)}
 
 
 def _tombstone(click_id: UUID, *, spooled: bool) -> dict[str, Any]:

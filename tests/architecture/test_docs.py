@@ -75,6 +75,7 @@ def test_every_path_of_the_private_listener_is_in_both_references_and_no_other()
     webhook = TelegramWebhook(bots=nobody, reception=nobody, blocks=nobody, clock=nobody)
     api = Api(
         associate=nobody,
+        report=nobody,
         inspect=nobody,
         bot_name=nobody,
         keys=nobody,

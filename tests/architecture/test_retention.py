@@ -12,9 +12,11 @@ import pytest
 from backends.redis import PREFIX, PROBE_KEY
 from backends.sql.schema import metadata
 from bot.incoming import Incoming, Person
+from delivery.report import ReportRequest
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click, Tombstone, Visit
+from domain.conversions import Conversion
 from privacy.keyring import Keys
 from privacy.retention import TABLE, fields_in
 from privacy.retention_page import BASES, PAGE, PURPOSES, page
@@ -37,8 +39,11 @@ def members(kind: Any) -> list[str]:
 STORED: dict[Store, list[str]] = {
     "sql": [f"{table.name}.{column.name}" for table in metadata.tables.values() for column in table.columns],
     "redis": [f"{PREFIX}*", PROBE_KEY],
-    "spool": [name for kind in (Click, Start, BookEntry, Tombstone) for name in members(kind)],
-    "memory": [*(name for kind in (Visit, Original, Person, Incoming) for name in members(kind)), "Ring"],
+    "spool": [name for kind in (Click, Start, BookEntry, Tombstone, Conversion) for name in members(kind)],
+    "memory": [
+        *(name for kind in (Visit, Original, Person, Incoming, ReportRequest) for name in members(kind)),
+        "Ring",
+    ],
     "disk": [
         *members(Keys),
         "secrets/api-keys",

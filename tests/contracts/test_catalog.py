@@ -75,6 +75,37 @@ async def test_an_edit_changes_what_is_given_and_nothing_else(catalog: SqlCatalo
     )
 
 
+async def test_events_that_are_off_are_kept_by_name_and_page_views_are_off_at_first(
+    catalog: SqlCatalog,
+) -> None:
+    await catalog.add_bot("shop_bot")
+    before = await catalog.add_link("promo", bot="shop_bot")
+    assert before.events_off == ("PageView",)
+    assert (await catalog.edit_link("promo", name="n")).events_off == ("PageView",)
+    for names, kept in (
+        (["ViewContent", "Add_To-Cart", "ViewContent"], ("Add_To-Cart", "ViewContent")),
+        ([], ()),
+        ([f"{number:050}" for number in range(9)], tuple(f"{number:050}" for number in range(9))),
+    ):
+        version = await catalog.version()
+        assert (await catalog.edit_link("promo", events_off=names)).events_off == kept
+        assert (await catalog.load()).links[0].events_off == kept
+        assert await catalog.version() > version
+
+
+@pytest.mark.parametrize(
+    "names", [["Page View"], [""], ["a" * 51], ["Ação"], [f"{number:050}" for number in range(10)]]
+)
+async def test_events_whose_names_cannot_be_kept_are_refused_and_leave_nothing(
+    catalog: SqlCatalog, names: list[str]
+) -> None:
+    await catalog.add_bot("shop_bot")
+    link = await catalog.add_link("promo", bot="shop_bot")
+    with pytest.raises(ConfigError, match="event"):
+        await catalog.edit_link("promo", events_off=names)
+    assert await catalog.link("promo") == link
+
+
 async def test_the_version_grows_with_every_change_and_with_no_refused_one(catalog: SqlCatalog) -> None:
     seen = [await catalog.version()]
     await catalog.add_bot("shop_bot")

@@ -20,12 +20,13 @@ from backends.sql.enrichment import ENRICHMENT_COLUMNS
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
-from backends.sql.schema import accounting, ads, clicks, outbox, starts
+from backends.sql.schema import accounting, ads, clicks, links, outbox, starts, webhooks
 from backends.sql.scoring import SqlScoring
 from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Ad, Click
 from domain.clock import ManualClock
+from domain.conversions import click_event_id
 from domain.enrichment import Agent, Enrichment, Geo, Reason, Score, Scores, Traffic
 from domain.ids import first_uuid7
 from domain.outcomes import MISSING, Found
@@ -51,6 +52,16 @@ class Database:
 
     async def outbox_of(self, click: Click) -> list[dict[str, Any]]:
         return [row for row in await self.rows(outbox) if row["click_id"] == click.id]
+
+    async def set_off(self, link_id: int, events: str) -> None:
+        """Have the link report all but these events."""
+        async with self.engine.begin() as connection:
+            await connection.execute(links.update().where(links.c.id == link_id).values(events_off=events))
+
+    async def add_webhooks(self, *names: str) -> None:
+        rows = [{"name": n, "url": "https://crm.example", "secret": b"s", "created_at": NOW} for n in names]
+        async with self.engine.begin() as connection:
+            await connection.execute(webhooks.insert(), rows)
 
 
 @pytest.fixture(params=["sqlite_url", "postgres_url"])
@@ -97,6 +108,54 @@ async def test_a_conversion_of_a_link_without_pixel_is_skipped_with_its_reason(d
     await database.ledger.record_start(start_of(click), click)
     [event] = await database.outbox_of(click)
     assert (event["state"], event["reason"], event["lane"]) == ("skipped", "the link has no pixel", "")
+
+
+async def test_what_a_link_does_not_report_is_skipped_with_its_reason(database: Database) -> None:
+    await database.set_off(1, "PageView ViewContent")
+    click = full_click(link_id=1)
+    await database.ledger.record_start(start_of(click), click)
+    [event] = await database.outbox_of(click)
+    assert (event["state"], event["reason"]) == ("skipped", "the link does not report ViewContent")
+
+
+@pytest.mark.parametrize("first", ["click", "start", "start with its click"])
+async def test_a_click_is_a_page_view_once_where_its_link_reports_them(
+    database: Database, first: str
+) -> None:
+    """I3: whichever fact comes first, and however often, a click is reported once, as of when it happened."""
+    await database.set_off(1, "")
+    click, elsewhere = full_click(link_id=1), full_click(link_id=2)
+    if first != "click":
+        await database.ledger.record_start(start_of(click), click if "with" in first else None)
+    for _ in range(2):
+        await database.ledger.settle([click, elsewhere], [], [])
+    await database.ledger.record_start(start_of(click), click)
+    found = {event["event"]: event for event in await database.outbox_of(click)}
+    assert (found.keys(), len(await database.rows(outbox))) == ({"PageView", "ViewContent"}, 2)
+    assert (found["PageView"]["event_at"], found["PageView"]["lane"]) == (click.at_ms, f"meta/{PIXEL}")
+    assert found["PageView"]["event_id"] == click_event_id(click.id, "PageView")
+
+
+async def test_an_erased_click_is_no_page_view(database: Database) -> None:
+    await database.set_off(1, "")
+    click = full_click(link_id=1)
+    await database.ledger.discard(click.id)
+    await database.ledger.settle([click], [], [])
+    assert await database.rows(outbox) == []
+
+
+async def test_every_webhook_gets_a_row_of_its_own_beside_the_pixels(database: Database) -> None:
+    """F32: what becomes of a conversion in one channel says nothing about another."""
+    await database.add_webhooks("crm", "sheet")
+    with_pixel, without = full_click(link_id=1), full_click(link_id=2)
+    for click in (with_pixel, without):
+        await database.ledger.record_start(start_of(click), click)
+        await database.ledger.record_start(start_of(click), click)
+    lanes = {event["lane"]: event["state"] for event in await database.outbox_of(with_pixel)}
+    assert lanes == dict.fromkeys([f"meta/{PIXEL}", "webhook/crm", "webhook/sheet"], "pending")
+    lanes = {event["lane"]: event["state"] for event in await database.outbox_of(without)}
+    assert lanes == {"": "skipped", "webhook/crm": "pending", "webhook/sheet": "pending"}
+    assert len({event["event_id"] for event in await database.outbox_of(with_pixel)}) == 1
 
 
 async def test_a_start_that_brings_its_click_completes_the_row_and_the_dictionary(database: Database) -> None:

@@ -130,3 +130,20 @@ def test_a_bad_greeting_is_refused_before_it_is_stored(
     command = ("link", "greeting", "verao", "--language", "pt", "--text-file", "-", *options)
     assert said in trilha(*command, given=text, refused=True)
     assert trilha.read("link", "greeting", "verao") == []
+
+
+def test_events_are_switched_by_name_and_shown_wherever_the_link_is(trilha: Hands) -> None:
+    assert trilha("link", "events", "verao") == "verao reports every event but PageView\n"
+    trilha("link", "events", "verao", "--off", "ViewContent", "--off", "Lead", "--on", "PageView")
+    assert "every event but Lead, ViewContent" in trilha("link", "show", "verao")
+    assert trilha.read("link", "events", "verao")["events_off"] == ["Lead", "ViewContent"]
+    again = trilha.read("link", "events", "verao", "--on", "ViewContent", "--on", "Lead", "--on", "Purchase")
+    assert again["events_off"] == trilha.read("link", "show", "verao")["events_off"] == []
+    assert trilha("link", "events", "verao") == "verao reports every event\n"
+
+
+def test_an_event_that_is_no_event_or_both_on_and_off_is_refused(trilha: Hands) -> None:
+    assert "not an event" in trilha("link", "events", "verao", "--off", "Page View", refused=True)
+    assert "either" in trilha("link", "events", "verao", "--off", "Lead", "--on", "Lead", refused=True)
+    assert "no link" in trilha("link", "events", "nenhum", refused=True)
+    assert trilha.read("link", "show", "verao")["events_off"] == ["PageView"]

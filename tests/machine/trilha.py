@@ -33,6 +33,7 @@ from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry, ReceiptBook
 from domain.click import Click, Tombstone
 from domain.clock import ManualClock
+from domain.conversions import Conversion
 from domain.enrichment import Enrichment
 from domain.errors import InvalidToken, StoreUnavailable
 from domain.ids import ClickIds
@@ -91,8 +92,9 @@ class Wrapped:
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
         enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
+        reported: Sequence[Conversion] = (),
     ) -> None:
-        await self._do(self.store.settle(batch, begun, books, erased, enrichments))
+        await self._do(self.store.settle(batch, begun, books, erased, enrichments, reported))
 
     async def put_start(self, start: Start) -> None:
         await self._do(self.store.put_start(start))

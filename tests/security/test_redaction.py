@@ -25,8 +25,11 @@ import pytest_asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from delivery.destination import RefusalKind
+from delivery.lane import LaneState
 from domain import errors
 from domain.click import Visit
+from domain.conversions import DeliveryState
 from domain.observations import RedirectOutcome
 from domain.outcomes import Durability, Receipt
 from privacy.redact import MAX_EVENT, MAX_TEXT, MAX_VALUES, PATTERNS, WITHHELD, redact_event, redact_text
@@ -531,6 +534,7 @@ def test_errors_that_nobody_catches_are_logged_and_not_printed(
 def test_no_metric_takes_a_strangers_text_for_a_label(secret: str) -> None:
     metrics, hostile = Metrics(), secret  # type: Metrics, Any
     metrics.bots({})
+    metrics.lanes({})
     before = metrics.render().decode()
     metrics.redirect(hostile, 0.1)
     metrics.tier(hostile, hostile, hostile)
@@ -538,6 +542,9 @@ def test_no_metric_takes_a_strangers_text_for_a_label(secret: str) -> None:
     metrics.start(hostile, hostile)
     metrics.reply(hostile, 0.1)
     metrics.bots({hostile: 1})
+    metrics.delivery(hostile, 1)
+    metrics.delivery_call(hostile)
+    metrics.lanes({hostile: 1})
     shown = metrics.render().decode()
     assert secret not in shown.replace(before, "")
     assert {*re.findall(r'="([^"]*)"', shown)} - {*re.findall(r'="([^"]*)"', before)} == {OTHER}
@@ -550,7 +557,7 @@ def test_every_method_of_the_observer_that_takes_a_text_is_tried_above() -> None
             kinds = {str(kind) for part, kind in method.__annotations__.items() if part != "return"}
             if kinds & {"<class 'str'>", str(RedirectOutcome)}:
                 taking_text.add(name)
-    assert taking_text == {"redirect", "tier", "breaker", "start", "reply"}
+    assert taking_text == {"redirect", "tier", "breaker", "start", "reply", "delivery", "delivery_call"}
 
 
 def test_what_is_told_in_the_known_words_is_counted_under_them() -> None:
@@ -569,6 +576,18 @@ def test_what_is_told_in_the_known_words_is_counted_under_them() -> None:
         for state in ("settled", "deferred"):
             metrics.start(kind, state)
     assert f'"{OTHER}"' not in metrics.render().decode()
+
+
+def test_what_is_told_of_deliveries_in_the_known_words_is_counted_under_them() -> None:
+    metrics = Metrics()
+    for outcome in (*get_args(DeliveryState)[1:], "postponed"):
+        metrics.delivery(outcome, 1)
+    for answer in ("accepted", *get_args(RefusalKind)):
+        metrics.delivery_call(answer)
+    metrics.lanes(dict.fromkeys(get_args(LaneState), 1))
+    shown = metrics.render().decode()
+    assert f'"{OTHER}"' not in shown
+    assert shown.count('trilha_lanes{state="') == len(get_args(LaneState))
 
 
 # ---------------------------------------------------------------- the API

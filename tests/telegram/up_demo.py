@@ -1,6 +1,7 @@
-"""`scripts/up --demo`: the whole way of a click on this machine, with a Telegram of its own and nobody's credentials.
+"""`scripts/up --demo`: the whole way of a click on this machine, with a Telegram and a Meta of its own and nobody's credentials.
 
-A loopback Telegram and `trilha up` with its bot run as children. A simulated person opens the ad's link and presses START.
+A loopback Telegram, a loopback Meta and `trilha up` with its bot run as children. A simulated person opens the ad's link,
+presses START, and buys.
 Everything lies in its own home, var/demo unless TRILHA_HOME_DIR says otherwise. Of the other settings only the listeners'
 addresses are heard: a demo has no business in the stores of a real Trilha.
 """
@@ -23,6 +24,7 @@ from domain.errors import ConfigError
 from privacy.secret_file import replace_text
 from runtime.lifecycle import sleep_until, stop_on_signals
 from runtime.settings import Bind, Settings, load_settings
+from tests.meta.demo_sale import PIXEL, connect, sale
 from tests.telegram.demo_person import first_person
 from tests.telegram.door import door_file
 
@@ -97,12 +99,16 @@ class Demo:
         stop = stop_on_signals()
         try:
             await self._start_telegram()
+            await self._start_meta()
             up = await self._start("-m", "cli.main", "up", *self._for_up)
             if not await self._is_ready(up, stop):
                 return await self._not_ready(up, stop)
+            await connect(self._trilha, slug=DEMO_SLUG, token_file=str(self._pixel_token()))
             complete = await first_person(
                 self._link(), bot=DEMO_BOT, folder=self._folder, trilha=self._trilha
             )
+            order = f"demo-{secrets.token_hex(3)}"
+            complete = await sale(self._trilha, bot=DEMO_BOT, order=order) and complete
             if not self._once:
                 self._tell_how_to_go_on()
                 await _first_of(stop.wait(), up.wait())
@@ -133,11 +139,7 @@ class Demo:
             *("-m", "tests.telegram", "--folder", str(self._folder), "--bot", f"{DEMO_BOT}:{token}"),
             tells=True,
         )
-        assert telegram.stdout is not None
-        ready, _, said = (await telegram.stdout.readline()).decode().strip().partition(" ")
-        if ready != "ready":
-            raise ConfigError("the loopback Telegram has not started")
-        address, _, key_file = said.partition(" ")
+        address, _, key_file = (await self._ready(telegram, "the loopback Telegram")).partition(" ")
         self._environment |= {
             "TRILHA_TELEGRAM_API_ID": "1",
             "TRILHA_TELEGRAM_API_HASH_FILE": str(_secret(self._folder / "api-hash", secrets.token_hex(16))),
@@ -146,6 +148,23 @@ class Demo:
             "TRILHA_TELEGRAM_SERVER_KEY": key_file,
         }
         print(f"demo: a Telegram of its own at {address}", flush=True)
+
+    async def _start_meta(self) -> None:
+        words = ("-m", "tests.meta", "--pixel", PIXEL, "--token-file", str(self._pixel_token()))
+        url = await self._ready(await self._start(*words, tells=True), "the loopback Meta")
+        self._environment |= {"TRILHA_META_URL": url}
+        print(f"demo: a Meta of its own at {url}", flush=True)
+
+    def _pixel_token(self) -> Path:
+        return _secret(self._folder / "pixel-token", f"EAAB{secrets.token_hex(40)}")
+
+    async def _ready(self, process: asyncio.subprocess.Process, who: str) -> str:
+        """What it says when it is ready."""
+        assert process.stdout is not None
+        ready, _, said = (await process.stdout.readline()).decode().strip().partition(" ")
+        if ready != "ready":
+            raise ConfigError(f"{who} has not started")
+        return said
 
     async def _is_ready(self, up: asyncio.subprocess.Process, stop: asyncio.Event) -> bool:
         """Once redirects and the bot are. False when that is in vain."""

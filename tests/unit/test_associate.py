@@ -9,16 +9,18 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from bot.associate import Associate, StartRequest, UnknownBot
+from bot.associate import Associate, StartRequest
 from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys, make_api_key
 from daemon.inspect import Inspect
 from daemon.telegram_webhook import TelegramWebhook
+from delivery.report import Report
 from domain.attribution import Owner, Start
 from domain.click import Ad, Click
 from domain.clock import ManualClock
-from domain.errors import InvalidToken, StoreUnavailable
+from domain.conversions import Conversion, Reported
+from domain.errors import InvalidToken, StoreUnavailable, UnknownBot
 from domain.ids import ClickIds
 from domain.links import Bot, Link
 from domain.observations import Silent
@@ -71,6 +73,13 @@ class Stores:
         )
         return self.rows.setdefault(start.click.id, new)
 
+    async def record_conversion(self, conversion: Conversion, *, too_old: bool = False) -> Reported | None:
+        self.asked.append("record_conversion")
+        return None
+
+    async def put_conversion(self, conversion: Conversion) -> None:
+        self.asked.append("put_conversion")
+
     async def note_block(self, owner: Owner, *, blocked: bool, at_ms: int) -> None:
         self.asked.append("note_block")
 
@@ -118,6 +127,16 @@ class Room:
         self.key = make_api_key(folder / "keys", "tests")
         self.api = Api(
             associate=self.associate,
+            report=Report(
+                minter=self.minter,
+                names=Names(),
+                unsettled=self.stores,
+                ledger=self.stores,
+                spool=self.stores,
+                phone_country="55",
+                clock=self.clock,
+                observer=Silent(),
+            ),
             inspect=Inspect(
                 minter=self.minter,
                 locator=self.stores,
@@ -177,6 +196,8 @@ async def test_the_api_answers_422_to_bad_tokens_without_asking_any_store(room: 
         for token in bad_tokens(room):
             body = {"bot": ANA.username, "telegram_id": 7, "token": token}
             assert (await client.post("/v1/starts", json=body)).status_code == 422
+            sold = {"bot": ANA.username, "event": "Lead", "token": token}
+            assert (await client.post("/v1/conversions", json=sold)).status_code == 422
             assert (await client.get(f"/v1/clicks/{token}")).status_code == 422
     assert room.stores.asked == []
 

@@ -117,6 +117,12 @@ def test_the_sign_of_a_prefetch_is_kept(header: tuple[bytes, bytes], sign: str) 
     assert visit(b"", header).prefetch == sign
 
 
+@pytest.mark.parametrize(("value", "asked"), [(b"1", True), (b"0", False), (b"true", False), (b"", False)])
+def test_a_browser_that_asks_for_no_sharing_is_heard(value: bytes, asked: bool) -> None:
+    assert visit(b"", (b"sec-gpc", value)).gpc is asked
+    assert visit().gpc is False
+
+
 def test_the_first_of_a_repeated_header_or_cookie_stands() -> None:
     seen = visit(b"", (b"user-agent", b"one"), (b"user-agent", b"two"), (b"cookie", b"_fbp=a; _fbp=b"))
     assert (seen.user_agent, seen.fbp_cookie) == ("one", "a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,17 @@ async def test_a_second_process_starts_from_the_copy_with_the_source_away(copy: 
     assert cache.loaded
     assert cache.link("promo") == CATALOG.links[0]
     assert cache.checked_ms is None
+
+
+async def test_a_copy_of_before_events_could_be_off_reports_what_a_new_link_does(copy: Path) -> None:
+    await CatalogCache(Source(CATALOG), copy, ManualClock()).refresh()
+    written = json.loads(copy.read_bytes())
+    for link in written["links"]:
+        assert link.pop("events_off") == ["PageView"]
+    copy.write_text(json.dumps(written))
+    cache = CatalogCache(Source(None), copy, ManualClock())
+    cache.load_copy()
+    assert cache.link("promo") == CATALOG.links[0]
 
 
 async def test_what_is_known_stays_while_the_source_is_away(copy: Path) -> None:

@@ -11,6 +11,7 @@ from backends.codec import FORMAT, MAX_RECORD, decode, decode_click, encode
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry, ReceiptBook
 from domain.click import Click
+from domain.conversions import Conversion
 from domain.errors import ConfigError, RecordRejected
 from domain.ids import ClickIds, first_uuid7, jitter, named_uuid, uuid7_ms
 from domain.links import (
@@ -29,7 +30,7 @@ from domain.links import (
     valid_username,
 )
 from domain.outcomes import Durability, Receipt
-from tests.making import bare_click, book_entries, clicks, full_click, new_id, start_of, starts
+from tests.making import bare_click, book_entries, clicks, conversions, full_click, new_id, start_of, starts
 
 times = st.integers(0, 2**48 - 1)
 
@@ -54,8 +55,8 @@ def test_jitter_stays_within_its_spread() -> None:
     assert all(8 <= jitter(10, 0.2) <= 12 for _ in range(1000))
 
 
-@given(clicks | starts | book_entries)
-def test_a_record_comes_back_as_it_was(record: Click | Start | BookEntry) -> None:
+@given(clicks | starts | book_entries | conversions)
+def test_a_record_comes_back_as_it_was(record: Click | Start | BookEntry | Conversion) -> None:
     """I6, with the order of the parameters."""
     back = decode(encode(record))
     assert back == record

@@ -20,6 +20,7 @@ from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
 from domain.clock import ManualClock
+from domain.conversions import Conversion
 from domain.enrichment import Enrichment
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.outcomes import Found
@@ -43,12 +44,13 @@ class Flaky:
         books: Sequence[BookEntry],
         erased: Sequence[UUID] = (),
         enrichments: Mapping[UUID, Enrichment] = NOTHING_ADDED,
+        reported: Sequence[Conversion] = (),
     ) -> None:
         if self.down:
             raise StoreUnavailable("down")
-        if any(record.id in self.poison for record in (*batch, *begun)):
+        if any(record.id in self.poison for record in (*batch, *begun, *reported)):
             raise RecordRejected("poison")
-        await self._ledger.settle(batch, begun, books, erased, enrichments)
+        await self._ledger.settle(batch, begun, books, erased, enrichments, reported)
         if self.lose_answer:
             raise StoreUnavailable("the answer to COMMIT was lost")
 

@@ -49,10 +49,10 @@ async def test_a_persons_waiting_starts_are_found_and_removed_up_to_a_moment(
     his = start_of(full_click(), BIA)
     first.append([(early, encode(early)), (his, encode(his))])
     second.append([(late, encode(late))])
-    assert await spools.starts_of(ANA) == ([early, late], True)
-    assert await spools.remove_starts(ANA, until_ms=NOW + 5_000)
-    assert await spools.starts_of(ANA) == ([late], True)
-    assert await spools.starts_of(BIA) == ([his], True)
+    assert await spools.of_person(ANA) == ([early, late], True)
+    assert await spools.remove_person(ANA, until_ms=NOW + 5_000)
+    assert await spools.of_person(ANA) == ([late], True)
+    assert await spools.of_person(BIA) == ([his], True)
 
 
 async def test_after_discarding_and_scrubbing_no_byte_of_it_is_in_the_spools(
@@ -70,7 +70,7 @@ async def test_after_discarding_and_scrubbing_no_byte_of_it_is_in_the_spools(
     beside.trim([entry for entry in beside.entries() if any(r == batch[3] for r in entry.found.records)])
     beside.close()
     assert await spools.discard([batch[0].id, batch[1].id])
-    assert await spools.remove_starts(ANA, until_ms=start.at_ms)
+    assert await spools.remove_person(ANA, until_ms=start.at_ms)
     assert await spools.scrub()
     everything = bytes_under(tmp_path)
     assert [mark in everything for mark in marks] == [False, False, True, False]
@@ -89,7 +89,7 @@ async def test_what_was_set_aside_of_a_person_is_deleted_damaged_or_not(
     for piece in (pack(click).raw, pack(his).raw, encode(start), b"\x00" + encode(start)[1:]):
         spool.set_aside(entry, piece)
     assert await spools.discard([click.id])
-    assert await spools.remove_starts(ANA, until_ms=NOW)
+    assert await spools.remove_person(ANA, until_ms=NOW)
     assert [path.read_bytes() for path in (tmp_path / ASIDE).glob("*.bin")] == [pack(his).raw]
 
 
@@ -101,6 +101,6 @@ async def test_a_spool_that_cannot_be_read_is_said_and_holds_up_no_other(
     (tmp_path / "a").mkdir(mode=0o700)
     (tmp_path / "a" / "cache.db").write_bytes(b"not a database" * 100)
     assert len(spools_under(tmp_path)) == 2
-    assert await spools.starts_of(ANA) == ([start], False)
-    assert not await spools.remove_starts(ANA, until_ms=start.at_ms)
-    assert await spools.starts_of(ANA) == ([], False)
+    assert await spools.of_person(ANA) == ([start], False)
+    assert not await spools.remove_person(ANA, until_ms=start.at_ms)
+    assert await spools.of_person(ANA) == ([], False)

@@ -1,0 +1,157 @@
+"""Relay: takes what is due out of the outbox and brings it to its destinations, each lane in a task of its own.
+
+A lane that waits for a dead destination waits alone. The relay keeps nothing that it would have to save: what is claimed
+is due again when its lease is over, and how a lane is held stands in SQL.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from delivery.destination import Destinations
+from delivery.lane import Lane, Tools
+from delivery.sending import Sleep
+from delivery.watch import Watch
+from domain.clock import Clock
+from domain.conversions import UNATTRIBUTED
+from domain.errors import StoreError
+from domain.ids import jitter
+from domain.observations import Observer
+from domain.ports import Outbox
+from runtime.lifecycle import sleep_until
+from runtime.logs import get_logger
+
+IDLE_SECONDS = 0.2
+LOOK_SECONDS = 1.0
+DOWN_SECONDS = 1.0
+GRACE_SECONDS = 12.0
+"""How long the end waits for calls that are under way: longer than one takes (10 s), shorter than `trilha up` waits (15 s)."""
+ATTRIBUTE_LIMIT = 500
+ATTRIBUTE_AGAIN_MS = 30_000
+ATTRIBUTE_HOURS = 24
+"""A click that SQL does not have a day after its conversion is not coming: spools are settled within seconds, and from
+24 hours on Meta makes little of it.
+"""
+Touch = Literal["last", "first"]
+_log = get_logger("trilha.delivery")
+
+
+class Relay:
+    """One in a process. Several processes share an outbox: each claim is one's alone."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        destinations: Destinations,
+        clock: Clock,
+        observer: Observer,
+        touch: Touch,
+        sleep: Sleep = asyncio.sleep,
+        jitter: Callable[[float, float], float] = jitter,
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._touch: Touch = touch
+        self._tools = Tools(
+            outbox=outbox,
+            destinations=destinations,
+            clock=clock,
+            observer=observer,
+            stop=asyncio.Event(),
+            sleep=sleep,
+            jitter=jitter,
+        )
+        self._watch = Watch(clock, observer)
+        self._lanes: dict[str, Lane] = {}
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._look_at = 0.0
+        self._down = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then the calls under way are ended, and what is claimed is given back. Nothing is raised."""
+        try:
+            while not stop.is_set():
+                await sleep_until(stop, await self._pass_or_wait())
+        finally:
+            await self._end()
+
+    async def pass_(self) -> None:
+        """Look at the outbox once, and set to work whatever lane has something due. Raises StoreUnavailable."""
+        await self._look()
+        for name in await self._outbox.due(self._clock.now_ms()):
+            if name not in self._busy:
+                self._begin(name, self._attribute if name == UNATTRIBUTED else self._lane(name).work)
+
+    async def settled(self) -> None:
+        """Wait until no lane is at work."""
+        while self._busy:
+            await asyncio.wait(self._busy.values())
+
+    async def _pass_or_wait(self) -> float:
+        """Seconds until the next pass. Whatever goes wrong in one is logged: delivery goes on."""
+        try:
+            await self.pass_()
+        except StoreError as error:
+            if not self._down:
+                _log.warning("delivery waits", reason=str(error))
+            self._down = True
+            return jitter(DOWN_SECONDS, 0.5)
+        except Exception:  # noqa: BLE001  as above
+            _log.exception("delivery stumbled")
+            return DOWN_SECONDS
+        if self._down:
+            _log.info("delivery goes on")
+        self._down = False
+        return IDLE_SECONDS
+
+    async def _look(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return
+        statuses = await self._outbox.lanes()
+        for status in statuses:
+            if status.lane != UNATTRIBUTED:
+                self._lane(status.lane).seen(status, now)
+        self._watch.seen(statuses, {lane.name: lane.state for lane in self._lanes.values()})
+        self._look_at = now + LOOK_SECONDS
+
+    def _lane(self, name: str) -> Lane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(name, self._tools)
+        return lane
+
+    def _begin(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._busy[name] = task = asyncio.create_task(_quietly(name, work))
+        task.add_done_callback(lambda _: self._busy.pop(name, None))
+
+    async def _attribute(self) -> None:
+        """Whose click a conversion belongs to, for those that name a person only."""
+        now_ms = self._clock.now_ms()
+        await self._outbox.attribute(
+            ATTRIBUTE_LIMIT,
+            now_ms=now_ms,
+            until_ms=now_ms + ATTRIBUTE_AGAIN_MS,
+            give_up_ms=now_ms - ATTRIBUTE_HOURS * 3_600_000,
+            touch=self._touch,
+        )
+
+    async def _end(self) -> None:
+        self._tools.stop.set()
+        tasks = list(self._busy.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+async def _quietly(lane: str, work: Callable[[], Awaitable[None]]) -> None:
+    """One lane's trouble is logged, and no other's."""
+    try:
+        await work()
+    except StoreError as error:
+        _log.warning("a lane waits for SQL", lane=lane, reason=str(error))
+    except Exception:  # noqa: BLE001  as above
+        _log.exception("a lane stumbled", lane=lane)

@@ -1,0 +1,1 @@
+"""What leaves the product, as it is to be byte for byte."""
