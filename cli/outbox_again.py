@@ -25,11 +25,9 @@ from cli.outbox_asked import (
     states_asked,
 )
 from delivery.advice import MAY_HAVE_PASSED
-from domain.conversions import UNATTRIBUTED, DeliveryState
+from domain.conversions import LIFE_MS, UNATTRIBUTED, DeliveryState
 from domain.errors import ConfigError
 
-OLDEST_MS = 7 * 86_400_000
-"""Meta's documentation of event_time: one event that is older fails the whole request."""
 DEDUPLICATED_MS = 47 * 3_600_000
 """Meta keeps one of each event id within 48 hours of the first; an hour less, for what waits until it is sent."""
 _AGAIN: tuple[DeliveryState, ...] = ("rejected", "dead", "skipped")
@@ -137,7 +135,7 @@ async def _replayed(hands: OutboxHands, wanted: Wanted, *, force: bool, dry_run:
 
 async def _young(hands: OutboxHands, wanted: Wanted, now_ms: int) -> tuple[Wanted, int]:
     """Those that a destination still takes, and how many it takes no more."""
-    bound = now_ms - OLDEST_MS
+    bound = now_ms - LIFE_MS
     if wanted.since_ms >= bound:
         return wanted, 0
     until_ms = bound if wanted.until_ms is None else min(bound, wanted.until_ms)

@@ -103,6 +103,7 @@ class Hands:
             "next_at": self.now,
             "link_id": 1,
             "bot_id": 1,
+            "telegram_id": PERSON,
         }
         row |= changes
         self.execute(insert(outbox), row)
