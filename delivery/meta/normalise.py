@@ -29,6 +29,8 @@ KEYS = {
     "country": "country",
 }
 """Names of our API and Meta's names for them."""
+_NOTHING = frozenset({"null", "undefined", "n/a"})
+_OTHER_DIGEST = re.compile(r"[0-9a-fA-F]{32,}")
 _GENDERS = {
     "f": "f",
     "female": "f",
@@ -114,13 +116,19 @@ def zip_code(text: str, country: str | None = None) -> str | None:
 
 
 def _text(value: object) -> str:
-    """Whatever else comes, and whatever is too long, says nothing."""
-    return value if isinstance(value, str) and len(value) <= MOST else ""
+    """Whatever else comes, is too long, or is what programs write where there is nothing, says nothing."""
+    if not isinstance(value, str) or len(value) > MOST or value.strip().lower() in _NOTHING:
+        return ""
+    return value
 
 
 def _hashed(text: str, normal: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
-    given = given_digest(text.strip())
-    return (given,) if given else tuple(map(digest, normal(text)))
+    """A digest as it is, and one of another kind (MD5, or of nothing) not at all."""
+    word = text.strip()
+    given = given_digest(word)
+    if given or _OTHER_DIGEST.fullmatch(word):
+        return _one(given)
+    return tuple(map(digest, normal(text)))
 
 
 def _one(text: str | None) -> tuple[str, ...]:
@@ -128,8 +136,8 @@ def _one(text: str | None) -> tuple[str, ...]:
 
 
 def _name(text: str) -> str | None:
-    """Letters; other digests than SHA-256 are no names."""
-    if re.fullmatch(r"[0-9a-fA-F]{32,}", text.strip()):
+    """Letters; an e-mail address is no name."""
+    if "@" in text:
         return None
     name = letters(text)
     return name if any(map(str.isalpha, name)) else None

@@ -21,20 +21,22 @@ def state_code(text: str, country: str | None = None) -> str | None:
     Without a country (alpha-2, lower case) it is taken for Brazil's when it has the name of one of Brazil's.
     """
     name = plain_letters(_STATE_OF.sub("", text.strip()))
+    if "@" in text or not any(map(str.isalpha, name)):
+        return None
     if country == BRAZIL:
         return _known(name, STATES_OF_BRAZIL)
     if country == "us":
         return _known(name, STATES_OF_US)
     if country is None:
-        return STATES_OF_BRAZIL.get(name) or STATES_OF_US.get(name) or name or None
-    return name or None
+        return STATES_OF_BRAZIL.get(name) or STATES_OF_US.get(name) or name
+    return name
 
 
 def city_names(text: str) -> tuple[str, ...]:
     """The city with its accents, and without them when that is another text. A state of Brazil behind it is dropped."""
     city = _without_state(text)
     accented, plain = letters(city), plain_letters(city)
-    if not any(map(str.isalpha, accented)):
+    if "@" in city or not any(map(str.isalpha, accented)):
         return ()
     return (accented,) if plain == accented or not plain.isascii() else (accented, plain)
 

@@ -48,7 +48,7 @@ async def _delivered(trilha: Trilha) -> set[str]:
     found: set[str] = set()
     for _ in range(LOOKS):
         said: Any = json.loads(await trilha("outbox", "list", "--state", "sent", "--json"))
-        found = {row["event"] for row in said["rows"]}
+        found = {row["event"] for row in said["deliveries"]}
         if found.issuperset(EVENTS):
             break
         await asyncio.sleep(LOOK_SECONDS)

@@ -50,6 +50,9 @@ async def test_a_token_that_is_revoked_opens_nothing_until_another_one_does(
     assert code(await sender.send()) == "190/463"
     assert (await sender.send(token="EAABnew")).status_code == 200
     assert (len(meta.accepted), meta.refused) == (1, {"190/463": 2})
+    meta.renew(PIXEL, TOKEN)
+    assert code(await sender.send(token="EAABnew")) == "190/463"
+    assert (await sender.send()).status_code == 200
 
 
 async def test_a_pixel_whose_app_demands_the_proof_takes_nothing_without_it(
