@@ -10,6 +10,7 @@ from cli.common import CLOCK, EXIT_FAILED, Json, run, show, show_table
 from cli.hands import moment
 from cli.outbox_again import replay, retry
 from cli.outbox_asked import LaneName, OutboxHands, Pixel, Webhook, lane_asked, outbox_hands, states_asked
+from cli.outbox_owed import reconcile
 from cli.outbox_shown import (
     LIST_HEADINGS,
     dead_letters_json,
@@ -24,12 +25,9 @@ from cli.outbox_shown import (
     summary,
 )
 from privacy.keyring import Keyring
-from privacy.token import Minter
+from privacy.token import Minter, looks_like_token
 
-TOKEN_LENGTH = 62
 outbox = typer.Typer(help="Conversions on their way out, and what became of each.", no_args_is_help=True)
-outbox.command("retry")(retry)
-outbox.command("replay")(replay)
 
 
 @outbox.command("list")
@@ -120,8 +118,13 @@ def dead_letters(
     show(values, as_json=as_json, text="\n\n".join(blocks) or nothing)
 
 
+outbox.command("retry")(retry)
+outbox.command("replay")(replay)
+outbox.command("reconcile")(reconcile)
+
+
 async def _named(hands: OutboxHands, name: str) -> list[Entry]:
-    if (found := await hands.reading.of(name)) or len(name) != TOKEN_LENGTH:
+    if (found := await hands.reading.of(name)) or not looks_like_token(name):
         return found
     given = hands.given
     ring = Keyring(given.secrets, CLOCK)

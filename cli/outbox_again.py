@@ -25,11 +25,9 @@ from cli.outbox_asked import (
     states_asked,
 )
 from delivery.advice import MAY_HAVE_PASSED
-from domain.conversions import UNATTRIBUTED, DeliveryState
+from domain.conversions import LIFE_MS, UNATTRIBUTED, DeliveryState
 from domain.errors import ConfigError
 
-OLDEST_MS = 7 * 86_400_000
-"""Meta's documentation of event_time: one event that is older fails the whole request."""
 DEDUPLICATED_MS = 47 * 3_600_000
 """Meta keeps one of each event id within 48 hours of the first; an hour less, for what waits until it is sent."""
 _AGAIN: tuple[DeliveryState, ...] = ("rejected", "dead", "skipped")
@@ -48,7 +46,7 @@ class Moved:
 def retry(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Events by their ids or first 8 digits, or order ids."),
+        typer.Argument(metavar="[ID]", help="Events by their ids or first 8 digits, or order ids."),
     ] = None,
     state: Annotated[
         str, typer.Option("--state", help="Which ones, with commas: rejected, dead, skipped.")
@@ -137,7 +135,7 @@ async def _replayed(hands: OutboxHands, wanted: Wanted, *, force: bool, dry_run:
 
 async def _young(hands: OutboxHands, wanted: Wanted, now_ms: int) -> tuple[Wanted, int]:
     """Those that a destination still takes, and how many it takes no more."""
-    bound = now_ms - OLDEST_MS
+    bound = now_ms - LIFE_MS
     if wanted.since_ms >= bound:
         return wanted, 0
     until_ms = bound if wanted.until_ms is None else min(bound, wanted.until_ms)
@@ -171,14 +169,12 @@ async def _events(hands: OutboxHands, names: list[str]) -> tuple[UUID, ...]:
 
 
 def _tell(moved: Moved, *, dry_run: bool) -> None:
-    would = "would be due" if dry_run else "are due"
-    print(f"{moved.rows} deliveries {would} once more")
+    print(f"{'would be due' if dry_run else 'due'} once more: {moved.rows}")
     if moved.too_old:
-        print(f"{moved.too_old} are of events older than 7 days: no destination takes them any more")
+        print(f"older than 7 days: {moved.too_old}, which no destination takes any more")
     if moved.too_late:
         print(
-            f"{moved.too_late} were sent more than 47 hours ago and are left out: they would count twice. "
-            "With --force they are sent"
+            f"sent more than 47 hours ago: {moved.too_late}, left out as they would count twice; --force sends them"
         )
     if not moved.rows:
         sys.exit(EXIT_FAILED)

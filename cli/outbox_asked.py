@@ -13,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from backends.sql.engine import make_engine
 from backends.sql.outbox_again import SqlOutboxAgain
 from backends.sql.outbox_list import SqlOutboxList
+from backends.sql.reconcile import SqlReconciler
 from cli.common import PATIENCE, settings
 from domain.conversions import DeliveryState, meta_lane, webhook_lane
 from domain.errors import ConfigError
@@ -37,6 +38,7 @@ class OutboxHands:
     given: Settings
     reading: SqlOutboxList
     again: SqlOutboxAgain
+    owed: SqlReconciler
 
     @property
     def zone(self) -> ZoneInfo:
@@ -50,7 +52,12 @@ async def outbox_hands() -> AsyncIterator[OutboxHands]:
     given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(given.sql, patience=PATIENCE)
     try:
-        yield OutboxHands(given=given, reading=SqlOutboxList(engine), again=SqlOutboxAgain(engine))
+        yield OutboxHands(
+            given=given,
+            reading=SqlOutboxList(engine),
+            again=SqlOutboxAgain(engine),
+            owed=SqlReconciler(engine),
+        )
     finally:
         await engine.dispose()
 

@@ -12,7 +12,7 @@ from delivery.advice import advice
 from domain.clock import iso
 from domain.conversions import MICROS, UNATTRIBUTED, Money
 
-LIST_HEADINGS = ["at", "id", "event", "destination", "state", "attempts", "next try", "reason"]
+LIST_HEADINGS = ["at", "id", "event", "destination", "state", "tries", "next", "reason"]
 NOWHERE = "nowhere"
 """How the lane of conversions that have no destination is shown."""
 
@@ -22,16 +22,21 @@ def local(at_ms: int, zone: ZoneInfo) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, zone):%Y-%m-%d %H:%M:%S}"
 
 
+def short_time(at_ms: int, zone: ZoneInfo) -> str:
+    """As `local`, for a row that has little room: without the year."""
+    return local(at_ms, zone)[5:]
+
+
 def list_row(entry: Entry, *, held: dict[str, str], now_ms: int, zone: ZoneInfo) -> list[str]:
     """A row of `outbox list`."""
     return [
-        local(entry.at_ms, zone),
+        short_time(entry.at_ms, zone),
         short(entry.event_id),
         entry.event,
         destination(entry.lane),
         entry.state,
         str(entry.attempts),
-        _next_try(entry, held, now_ms, zone),
+        _next_try(entry, held, now_ms),
         entry.reason or "-",
     ]
 
@@ -163,7 +168,7 @@ def _delivery_json(entry: Entry) -> dict[str, Any]:
 def _told(row: Entry, held: dict[str, str], now_ms: int, zone: ZoneInfo) -> Iterator[str]:
     known = {
         "attempts": row.attempts,
-        "next try": _next_try(row, held, now_ms, zone) if row.state == "pending" else None,
+        "next try": _next_try(row, held, now_ms) if row.state == "pending" else None,
         "sent at": None if row.sent_at_ms is None else local(row.sent_at_ms, zone),
         "matched": " ".join(row.matched) or None,
         "code": row.code,
@@ -178,12 +183,13 @@ def _lines(known: dict[str, Any], *, indent: int) -> Iterator[str]:
     return (f"{' ' * indent}{name:<11} {value}" for name, value in known.items() if value is not None)
 
 
-def _next_try(entry: Entry, held: dict[str, str], now_ms: int, zone: ZoneInfo) -> str:
+def _next_try(entry: Entry, held: dict[str, str], now_ms: int) -> str:
     if entry.state != "pending":
         return "-"
     if entry.lane in held:
         return "held"
-    return "now" if entry.next_at_ms <= now_ms else local(entry.next_at_ms, zone)
+    seconds = (entry.next_at_ms - now_ms) // 1000
+    return "now" if seconds < 1 else f"in {seconds} s" if seconds < 120 else f"in {seconds // 60} min"
 
 
 def _advice(row: Entry, held: dict[str, str]) -> str:

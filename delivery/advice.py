@@ -6,15 +6,16 @@ a webhook's are HTTP statuses, and what kept a call from being made. Reasons are
 
 from collections.abc import Mapping
 
-from domain.conversions import DeliveryState, pixel_of, webhook_of
+from domain.conversions import ERASED, NO_SUCH_CLICK, TOO_OLD, DeliveryState, pixel_of, webhook_of
 
 MAY_HAVE_PASSED = (
     "its click did not come",
     "traffic class ",
     "the visit is of the class ",
     "no click of this person is known",
-    "no such click",
+    NO_SUCH_CLICK,
     "there is no such destination any more",
+    "the webhook was removed",
 )
 """How reasons to skip begin that may hold no more although the link is as it was: never an erasure, never Sec-GPC."""
 _BY_ITSELF = "nothing: it is sent again by itself"
@@ -22,7 +23,7 @@ _AGAIN = "trilha outbox retry --state skipped"
 _RENEW = "make a new access token in Events Manager, then: trilha pixel token {pixel} --token-file -"
 _RIGHTS = "let the token's system user manage the pixel (Business settings, Data sources), then: trilha outbox retry --pixel {pixel}"
 _PROOF = "its app demands a proof: give the app's secret too: trilha pixel token {pixel} --token-file FILE --app-secret-file FILE"
-_REPORT = "this one stays as it is: mend what reports it, and report it once more under another order id"
+_REPORT = "This one stays as it is: mend what reports it, and report it once more under another order id"
 _OVER = "nothing any more for this one: see trilha doctor for what made it wait, before others are too old"
 _SHORT = "the destination took fewer events than it was sent: see Diagnostics in Events Manager, or ask Meta with the trace"
 _SLOWER = "nothing: it asked for fewer calls, and gets them; it is sent again by itself"
@@ -30,7 +31,7 @@ _SETTLE = f"see why settling was behind: trilha doctor. Then: {_AGAIN}"
 _CLASSED = f"nothing, if it was no person. After trilha rescore has found otherwise: {_AGAIN}"
 
 _OF_REASON: Mapping[str, str] = {
-    "erased": "nothing: the person was erased, and nothing of them is ever sent",
+    ERASED: "nothing: the person was erased, and nothing of them is ever sent",
     "the visitor asked for no sharing": "nothing: the visitor asked for it, and TRILHA_HONOUR_GPC says to obey",
     "the link has no pixel": f"give it one: trilha link edit SLUG --pixel ID. Then: {_AGAIN}",
     "the link does not report ": f"switch the event on, if it is wanted: trilha link events SLUG --on EVENT. Then: {_AGAIN}",
@@ -40,9 +41,10 @@ _OF_REASON: Mapping[str, str] = {
     "the visit is of the class ": _CLASSED,
     "no click of this person is known yet": "nothing: it is looked for again by itself, for a day",
     "no click of this person is known": f"nothing, if they came by no link of yours. If settling was behind: {_AGAIN}",
-    "no such click": "see which click was reported with it: this installation has never had that one",
+    NO_SUCH_CLICK: "see which click was reported with it: this installation has never had that one",
     "there is no such destination any more": f"nothing, if it was removed on purpose. Else make it again. Then: {_AGAIN}",
-    "older than 7 days": _OVER,
+    "the webhook was removed": f"nothing, if that was meant. Else add it again. Then: {_AGAIN}",
+    TOO_OLD: _OVER,
     "event_time is older than 7 days": _OVER,
     "not received in ": _SHORT,
     "it lies in the future": "set the clock of this machine, or of what reports it; then nothing: it waits until its time",

@@ -74,10 +74,11 @@ class SqlOutboxAgain:
         )
 
     async def sent(self, wanted: Wanted, after: Place | None, *, now_ms: int, dry_run: bool) -> Batch:
-        """Those that were sent, with the ids that they had."""
+        """Those that were sent, with the ids that they had; not what was of somebody who is erased by now."""
         wanted = replace(wanted, states=("sent",))
         erased = select(clicks.c.id).where(clicks.c.id == outbox.c.click_id, clicks.c.erased_at.is_not(None))
-        found = select(*_KEY).where(wanted.condition(), ~erased.exists())
+        somebodys = outbox.c.click_id.is_not(None) | outbox.c.telegram_id.is_not(None)
+        found = select(*_KEY).where(wanted.condition(), somebodys, ~erased.exists())
         return await self._whole(wanted, found, after, now_ms=now_ms, dry_run=dry_run)
 
     async def skipped(

@@ -128,7 +128,7 @@ def row(**changes: Any) -> Row:
         "order_id": None,
         "value": None,
         "currency": None,
-        "telegram_id": None,
+        "telegram_id": 7,
     }
     return given | changes
 
@@ -338,14 +338,18 @@ async def test_what_was_sent_is_due_once_more_under_its_own_id_and_keeps_when_it
     assert (await database.rows())[late["event_id"], META].sent_at == NOW - HOUR
 
 
-async def test_nothing_of_an_erased_click_is_due_once_more(database: Database) -> None:
-    """Neither what was sent, nor what failed, nor what was skipped before."""
+async def test_nothing_of_somebody_who_is_erased_is_due_once_more(database: Database) -> None:
+    """Neither what was sent, nor what failed, nor what was skipped before; with a click and without."""
+    await database.put(row(telegram_id=6, sent_at=NOW))
+    await database.erasures.erase(6, person_key=person_key(6), at_ms=NOW + HOUR)
     for state, person in (("sent", 7), ("rejected", 8), ("skipped", 9)):
         click = full_click(link_id=1)
         await database.ledger.settle([click], [start_of(click, person)], [])
         reason = "the link has no pixel" if state == "skipped" else None
         lane = UNATTRIBUTED if state == "skipped" else META
-        await database.put(row(state=state, click_id=click.id, reason=reason, lane=lane, sent_at=NOW))
+        await database.put(
+            row(state=state, click_id=click.id, reason=reason, lane=lane, sent_at=NOW, telegram_id=None)
+        )
         await database.erasures.erase(person, person_key=person_key(person), at_ms=NOW + HOUR)
     before = await database.rows()
     assert await all_of(database, "sent", Wanted(lane=META)) == [0]

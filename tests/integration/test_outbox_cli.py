@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.sql.engine import make_engine
@@ -22,7 +22,7 @@ from backends.sql.schema import clicks, lanes, links, outbox
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
 from cli.main import run as run_trilha
 from domain.clock import SystemClock
-from domain.conversions import LEAD, PURCHASE, UNATTRIBUTED, VIEW_CONTENT
+from domain.conversions import LEAD, PAGE_VIEW, PURCHASE, UNATTRIBUTED, VIEW_CONTENT
 from domain.ids import random_uuid
 from privacy.keyring import Keyring
 from privacy.token import Minter
@@ -103,6 +103,7 @@ class Hands:
             "next_at": self.now,
             "link_id": 1,
             "bot_id": 1,
+            "telegram_id": PERSON,
         }
         row |= changes
         self.execute(insert(outbox), row)
@@ -255,7 +256,7 @@ def test_show_finds_the_events_of_a_click_by_its_token(hands: Hands) -> None:
     ring = Keyring(hands.home / "secrets" / "keyring.json", SystemClock())
     minter = Minter(ring, SystemClock(), node=0, attribution_days=28)
     click_id = new_id(hands.now)
-    token = str(minter.mint(click_id, 1, b"\0" * 8))
+    token = minter.mint(click_id, 1, b"\0" * 8).text
     hands.put(click_id=click_id, event=VIEW_CONTENT)
     [event] = hands.json("show", token)
     assert event["click_id"] == str(click_id)
@@ -304,9 +305,9 @@ def test_retry_makes_what_failed_due_and_a_relay_gets_it_with_its_first_attempt(
     event_id = hands.put(**FAILED, attempts=9, event_at=hands.now - HOUR)
     hands.put(state="dead", lane=HOOK, reason="older than 7 days")
     hands.put()
-    assert "2 deliveries would be due once more" in hands.outbox("retry", "--dry-run")
+    assert "would be due once more: 2" in hands.outbox("retry", "--dry-run")
     assert hands.states() == ["dead", "rejected", "sent"]
-    assert "1 deliveries are due once more" in hands.outbox("retry", "--pixel", PIXEL)
+    assert "due once more: 1" in hands.outbox("retry", "--pixel", PIXEL)
     assert hands.states() == ["dead", "pending", "sent"]
 
     async def claim(engine: AsyncEngine) -> Any:
@@ -322,11 +323,11 @@ def test_retry_takes_events_orders_states_and_reasons(hands: Hands) -> None:
     hands.put(**FAILED, order_id="A-1")
     hands.put(state="dead", reason="older than 7 days")
     hands.put(**(FAILED | {"reason": "the pixel is gone"}))
-    assert "2 deliveries" in hands.outbox("retry", one.hex[:8], "A-1")
-    assert "1 deliveries" in hands.outbox("retry", "--state", "dead")
-    assert "0 deliveries" in hands.outbox("retry", "--reason", "token", code=EXIT_FAILED)
-    assert "1 deliveries" in hands.outbox("retry", "--reason", "PIXEL")
-    assert "0 deliveries" in hands.outbox("retry", code=EXIT_FAILED)
+    assert "due once more: 2" in hands.outbox("retry", one.hex[:8], "A-1")
+    assert "due once more: 1" in hands.outbox("retry", "--state", "dead")
+    assert "due once more: 0" in hands.outbox("retry", "--reason", "token", code=EXIT_FAILED)
+    assert "due once more: 1" in hands.outbox("retry", "--reason", "PIXEL")
+    assert "due once more: 0" in hands.outbox("retry", code=EXIT_FAILED)
     assert hands.states() == ["pending"] * 4
 
 
@@ -334,9 +335,9 @@ def test_retry_leaves_what_no_destination_takes_any_more_and_says_how_many(hands
     old = hands.put(**FAILED, event_at=hands.now - 7 * DAY - HOUR)
     hands.put(**FAILED, event_at=hands.now - 7 * DAY + HOUR)
     said = hands.outbox("retry", "--since", "30d")
-    assert "1 deliveries are due" in said
-    assert "1 are of events older than 7 days" in said
-    assert "1 are of events older" in hands.outbox("retry", old.hex[:8], code=EXIT_FAILED)
+    assert "due once more: 1" in said
+    assert "older than 7 days: 1" in said
+    assert "older than 7 days: 1" in hands.outbox("retry", old.hex[:8], code=EXIT_FAILED)
     assert hands.states() == ["pending", "rejected"]
 
 
@@ -348,9 +349,9 @@ def test_retry_of_skipped_ones_goes_by_the_link_as_it_is_now_and_never_back_on_a
     for reason in ("erased", "the visitor asked for no sharing (Sec-GPC)"):
         hands.put(lane=UNATTRIBUTED, state="skipped", reason=reason)
         hands.put(state="skipped", reason=reason)
-    assert "0 deliveries" in hands.outbox("retry", code=EXIT_FAILED)
-    assert "2 deliveries would" in hands.outbox("retry", "--state", "skipped", "--dry-run")
-    assert "2 deliveries are" in hands.outbox("retry", "--state", "skipped")
+    assert "due once more: 0" in hands.outbox("retry", code=EXIT_FAILED)
+    assert "would be due once more: 2" in hands.outbox("retry", "--state", "skipped", "--dry-run")
+    assert "due once more: 2" in hands.outbox("retry", "--state", "skipped")
     rows = hands.rows()
     assert rows[moved, META].state == rows[late, META].state == "pending"
     assert (moved, UNATTRIBUTED) not in rows
@@ -360,9 +361,9 @@ def test_retry_of_skipped_ones_goes_by_the_link_as_it_is_now_and_never_back_on_a
 def test_retry_of_skipped_ones_waits_for_the_link_to_have_a_pixel(hands: Hands) -> None:
     hands.put(lane=UNATTRIBUTED, state="skipped", reason="the link has no pixel")
     hands.execute(update(links).values(pixel_id=None))
-    assert "0 deliveries" in hands.outbox("retry", "--state", "skipped", code=EXIT_FAILED)
+    assert "due once more: 0" in hands.outbox("retry", "--state", "skipped", code=EXIT_FAILED)
     hands("link", "edit", "promo", "--pixel", PIXEL)
-    assert "1 deliveries" in hands.outbox("retry", "--state", "skipped")
+    assert "due once more: 1" in hands.outbox("retry", "--state", "skipped")
 
 
 # ---------------------------------------------------------------- replay
@@ -373,11 +374,11 @@ def test_replay_sends_what_was_sent_once_more_under_the_same_id(hands: Hands) ->
     hands.put(sent_at=hands.now - HOUR, event_at=hands.now - 5 * HOUR)
     hands.put(sent_at=hands.now - HOUR, lane=HOOK)
     words = ("replay", "--pixel", PIXEL, "--since", "3h")
-    assert "1 deliveries would" in hands.outbox(*words, "--dry-run")
-    assert "1 deliveries are" in hands.outbox(*words)
+    assert "would be due once more: 1" in hands.outbox(*words, "--dry-run")
+    assert "due once more: 1" in hands.outbox(*words)
     assert hands.rows()[event_id, META].state == "pending"
-    assert "0 deliveries" in hands.outbox(*words, code=EXIT_FAILED)
-    assert "1 deliveries" in hands.outbox("replay", "--pixel", PIXEL, "--since", "6h", "--until", "4h")
+    assert "due once more: 0" in hands.outbox(*words, code=EXIT_FAILED)
+    assert "due once more: 1" in hands.outbox("replay", "--pixel", PIXEL, "--since", "6h", "--until", "4h")
 
 
 def test_replay_leaves_what_meta_would_count_twice_unless_it_is_forced(hands: Hands) -> None:
@@ -386,11 +387,11 @@ def test_replay_leaves_what_meta_would_count_twice_unless_it_is_forced(hands: Ha
     hands.put(sent_at=hands.now - HOUR, event_at=hands.now - 8 * DAY)
     words = ("replay", "--pixel", PIXEL, "--since", "9d")
     said = hands.outbox(*words)
-    assert "1 deliveries are due" in said
-    assert "1 were sent more than 47 hours ago" in said
-    assert "1 are of events older than 7 days" in said
+    assert "due once more: 1" in said
+    assert "sent more than 47 hours ago: 1" in said
+    assert "older than 7 days: 1" in said
     said = hands.outbox(*words, "--force")
-    assert "1 deliveries are due" in said
+    assert "due once more: 1" in said
     assert "47 hours" not in said
     assert hands.states() == ["pending", "pending", "sent"]
 
@@ -402,3 +403,46 @@ def test_nothing_of_an_erased_person_is_replayed(hands: Hands) -> None:
     hands.execute(insert(clicks), values)
     hands.outbox("replay", "--pixel", PIXEL, "--since", "3h", "--force", code=EXIT_FAILED)
     assert hands.states() == ["sent"]
+
+
+# ---------------------------------------------------------------- reconcile
+
+
+def test_reconcile_writes_what_clicks_and_starts_owe_and_the_outbox_lacks(hands: Hands) -> None:
+    """A look at nothing missing; rows deleted by hand; a dry run that exits 1; the repair; and nothing missing again."""
+    hands.execute(update(links).values(events_off=""))
+    begun, seen = (bare_click(id=new_id(hands.now - n), link_id=1) for n in (1000, 2000))
+
+    async def settle(engine: AsyncEngine) -> None:
+        await SqlLedger(engine, person_key).settle([begun, seen], [start_of(begun)], [])
+
+    hands.sql(settle)
+    owed = set(hands.rows())
+    assert {row.event for row in hands.rows().values()} == {PAGE_VIEW, VIEW_CONTENT}
+    assert "nothing is missing" in hands.outbox("reconcile")
+    hands.execute(delete(outbox))
+    said = hands.outbox("reconcile", "--dry-run", code=EXIT_FAILED)
+    assert "clicks that lack a conversion: 2" in said
+    assert str(seen.id) in said
+    assert hands.rows() == {}
+    assert hands.json("reconcile", "--until", "1m")["missing"] == 0, "they are younger"
+    done = hands.json("reconcile")
+    assert (done["missing"], done["repaired"]) == (2, 2)
+    assert done["examples"] == [str(seen.id), str(begun.id)]
+    assert set(hands.rows()) == owed
+    assert "nothing is missing" in hands.outbox("reconcile", "--dry-run")
+
+
+def test_reconcile_looks_at_all_clicks_of_its_time_in_steps(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.outbox_owed.LOOK", 2)
+    batch = [bare_click(id=new_id(hands.now - n), link_id=1) for n in range(1, 6)]
+
+    async def settle(engine: AsyncEngine) -> None:
+        await SqlLedger(engine, person_key).settle(batch, [start_of(click) for click in batch], [])
+
+    hands.sql(settle)
+    hands.execute(delete(outbox))
+    done = hands.json("reconcile")
+    assert (done["missing"], done["repaired"], len(done["examples"])) == (5, 5, 5)

@@ -7,10 +7,24 @@ import re
 import pytest
 
 from backends.sql.attributing import NO_CLICK, NOT_YET
-from backends.sql.erasure import REASON as ERASED
 from backends.sql.owed import NO_PIXEL
+from backends.sql.webhooks import REMOVED
 from delivery.advice import MAY_HAVE_PASSED, advice
-from domain.conversions import UNATTRIBUTED, DeliveryState
+from delivery.destination import Prepared, Ready
+from delivery.lane import GONE
+from delivery.meta.payload import prepared as to_meta
+from delivery.webhook_event import prepared as to_webhook
+from domain.conversions import (
+    ERASED,
+    NO_SUCH_CLICK,
+    PAGE_VIEW,
+    UNATTRIBUTED,
+    VIEW_CONTENT,
+    Delivery,
+    DeliveryState,
+)
+from tests.golden.meta.cases import CLICK, CLICKED_MS, EXTERNAL_ID, SOURCE_URL, enrichment, of_click
+from tests.making import bare_click
 
 META, HOOK = "meta/123456789", "webhook/crm"
 
@@ -61,7 +75,46 @@ def test_advice_is_one_line_without_a_place_left_open(lane: str, code: str) -> N
     assert not re.search(r"[{}\n]", said)
 
 
+def whys(*made: Prepared) -> list[str]:
+    """Why each of them is not sent, or not yet."""
+    return [one.reason for one in made if not isinstance(one, Ready)]
+
+
+def of_meta(delivery: Delivery, *, late: bool = False) -> Prepared:
+    now_ms = CLICKED_MS + (600_000 if late else 1)
+    return to_meta(
+        delivery, None, now_ms=now_ms, external_id=EXTERNAL_ID, source_url=SOURCE_URL, honour_gpc=True
+    )
+
+
+GPC = of_meta(of_click(VIEW_CONTENT, CLICKED_MS, click=bare_click(id=CLICK.id, gpc=True)))
+ROBOT = of_click(PAGE_VIEW, CLICKED_MS, enrichment=enrichment(kind="bot"))
+UNKNOWN = of_click(PAGE_VIEW, CLICKED_MS, enrichment=None)
+LOST = of_click(PAGE_VIEW, CLICKED_MS, click=None, enrichment=None)
+SKIPPED = [
+    *whys(of_meta(ROBOT), of_meta(UNKNOWN, late=True), of_meta(LOST, late=True)),
+    *whys(to_webhook(ROBOT, CLICKED_MS)),
+    *(NO_CLICK, NO_SUCH_CLICK, GONE, REMOVED),
+]
+WAITING = [
+    *whys(of_meta(UNKNOWN), of_meta(LOST), to_webhook(UNKNOWN, CLICKED_MS), to_webhook(LOST, CLICKED_MS)),
+    NOT_YET,
+]
+
+
+@pytest.mark.parametrize("reason", SKIPPED)
+def test_every_reason_to_skip_that_may_have_passed_has_advice_and_may_be_retried(reason: str) -> None:
+    assert reason.startswith(MAY_HAVE_PASSED)
+    assert advice(META, "skipped", None, reason) != "see the reason"
+
+
+@pytest.mark.parametrize("reason", WAITING)
+def test_every_reason_to_wait_is_told_as_one_that_passes_by_itself(reason: str) -> None:
+    assert advice(META, "pending", None, reason).startswith("nothing: ")
+
+
 def test_neither_an_erasure_nor_sec_gpc_is_a_reason_that_may_have_passed() -> None:
-    for reason in (ERASED, "the visitor asked for no sharing (Sec-GPC)"):
+    for reason in (ERASED, *whys(GPC)):
         assert not reason.startswith(MAY_HAVE_PASSED)
-    assert NO_CLICK.startswith(MAY_HAVE_PASSED)
+        assert advice(META, "skipped", None, reason).startswith("nothing: the ")
+    assert whys(GPC)
