@@ -21,6 +21,7 @@ async def prepare(
     ready: list[Claim] = []
     waits: dict[NotYet, list[UUID]] = {}
     ends: dict[tuple[DeliveryState, str], list[UUID]] = {}
+    faults: dict[Refusal, list[Claim]] = {}
     for number, delivery in enumerate(claimed, 1):
         event_id, at_ms = delivery.conversion.id, delivery.conversion.at_ms
         match _prepared(destination, delivery, now_ms):
@@ -31,13 +32,15 @@ async def prepare(
             case Never(state=state, reason=reason):
                 ends.setdefault((state, reason), []).append(event_id)
             case Refusal() as fault:
-                await marks.retry([_unmade(delivery)], fault, spread=spread)
+                faults.setdefault(fault, []).append(_unmade(delivery))
         if number % CHUNK == 0:
             await asyncio.sleep(0)
     for wait, ids in waits.items():
         await marks.wait(ids, wait.seconds, wait.reason)
     for (state, reason), ids in ends.items():
         await marks.end(ids, state, reason)
+    for fault, claims in faults.items():
+        await marks.retry(claims, fault, spread=spread)
     return ready
 
 

@@ -61,7 +61,7 @@ class Conversion:
     order_id: str | None = None
     money: Money | None = None
     custom: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    person: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)
+    person: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Finding the clicks of conversions that only name a person, and with them the lanes that they go through."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, func, literal, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -11,7 +11,7 @@ from backends.sql.engine import insert_if_absent
 from backends.sql.owed import to_pixel
 from backends.sql.schema import bot_users, clicks, is_pending, links, outbox
 from backends.sql.tombstones import beside_erasures
-from domain.conversions import UNATTRIBUTED
+from domain.conversions import UNATTRIBUTED, Touch
 
 NO_CLICK = "no click of this person is known"
 NOT_YET = "no click of this person is known yet"
@@ -35,7 +35,7 @@ class Attributing:
         now_ms: int,
         until_ms: int,
         give_up_ms: int,
-        touch: Literal["last", "first"],
+        touch: Touch,
     ) -> int:
         """As `Outbox.attribute`. Nobody is erased meanwhile: a row that moves would be missed."""
         await beside_erasures(connection)
