@@ -40,6 +40,8 @@ async def prepare(
     for (state, reason), ids in ends.items():
         await marks.end(ids, state, reason)
     for fault, claims in faults.items():
+        first = str(claims[0].event.id)
+        _log.error("an event could not be made", event_id=first, events=len(claims), reason=fault.reason)
         await marks.retry(claims, fault, spread=spread)
     return ready
 
@@ -50,7 +52,6 @@ def _prepared(destination: Destination, delivery: Delivery, now_ms: int) -> Prep
         return destination.prepared(delivery, now_ms)
     except Exception as error:  # noqa: BLE001  as above
         kind = type(error).__name__  # its text may be personal
-        _log.error("an event could not be made", event_id=str(delivery.conversion.id), error=kind)
         return Refusal(kind="event", code="made", reason=f"could not be made: {kind}")
 
 
