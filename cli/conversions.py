@@ -13,6 +13,7 @@ from daemon.conversions import conversion_json
 from delivery.report import PERSON_FIELDS, Report, ReportAnswer, ReportRequest
 from domain.errors import ConfigError
 from domain.observations import Silent
+from privacy.keyring import Keyring
 from runtime.settings import Settings
 
 
@@ -69,6 +70,7 @@ async def _reported(given: Settings, request: ReportRequest) -> ReportAnswer:
     async with stores_of(given) as stores:
         report = Report(
             minter=minter_of(given),
+            external_id=Keyring(given.secrets, CLOCK).external_id,
             names=await catalog_in(stores, given),
             unsettled=stores.chain,
             ledger=stores.ledger,
