@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backends.build import Stores, open_stores
-from backends.sql.engine import make_engine
+from backends.sql.engine import Engine, make_engine
 from backends.sql.links import SqlCatalog
 from domain.clock import SystemClock
 from domain.errors import ConfigError
@@ -83,14 +83,21 @@ def duration_ms(text: str) -> int:
 
 
 @asynccontextmanager
-async def catalog_of(settings: Settings) -> AsyncIterator[SqlCatalog]:
-    """The catalog in SQL."""
+async def sql_of(settings: Settings) -> AsyncIterator[Engine]:
+    """SQL, closed afterwards."""
     settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(settings.sql, patience=PATIENCE)
     try:
-        yield SqlCatalog(engine, CLOCK)
+        yield engine
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def catalog_of(settings: Settings) -> AsyncIterator[SqlCatalog]:
+    """The catalog in SQL."""
+    async with sql_of(settings) as engine:
+        yield SqlCatalog(engine, CLOCK)
 
 
 @asynccontextmanager

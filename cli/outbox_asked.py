@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from backends.sql.engine import make_engine
 from backends.sql.outbox_again import SqlOutboxAgain
 from backends.sql.outbox_list import SqlOutboxList
 from backends.sql.reconcile import SqlReconciler
-from cli.common import PATIENCE, settings
+from cli.common import settings, sql_of
 from domain.conversions import DeliveryState, meta_lane, webhook_lane
 from domain.errors import ConfigError
 from domain.links import valid_pixel
@@ -49,17 +48,13 @@ class OutboxHands:
 async def outbox_hands() -> AsyncIterator[OutboxHands]:
     """The outbox in SQL, closed afterwards."""
     given = settings()
-    given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = make_engine(given.sql, patience=PATIENCE)
-    try:
+    async with sql_of(given) as engine:
         yield OutboxHands(
             given=given,
             reading=SqlOutboxList(engine),
             again=SqlOutboxAgain(engine),
             owed=SqlReconciler(engine),
         )
-    finally:
-        await engine.dispose()
 
 
 def lane_asked(lane: str | None, pixel: str | None, webhook: str | None) -> str | None:

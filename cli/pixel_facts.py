@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from backends.sql.engine import make_engine
 from backends.sql.outbox import SqlOutbox
 from backends.sql.outcomes import DAY_MS, SqlOutcomes
 from backends.sql.pixels import SqlPixels, absent
-from cli.common import CLOCK, PATIENCE
+from cli.common import CLOCK, sql_of
 from delivery.schedule import lateness
 from domain.conversions import LaneStatus, meta_lane
 from domain.links import valid_pixel
@@ -64,12 +63,8 @@ class PixelFacts:
 @asynccontextmanager
 async def pixels_of(given: Settings) -> AsyncIterator[PixelRoom]:
     """Pixels in SQL."""
-    given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = make_engine(given.sql, patience=PATIENCE)
-    try:
+    async with sql_of(given) as engine:
         yield PixelRoom(SqlPixels(engine), SqlOutbox(engine), SqlOutcomes(engine))
-    finally:
-        await engine.dispose()
 
 
 async def all_pixels(room: PixelRoom, given: Settings) -> list[PixelFacts]:

@@ -6,12 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from backends.sql.engine import make_engine
 from backends.sql.webhooks import SqlWebhooks
 from cli.common import (
     CLOCK,
     EXIT_FAILED,
-    PATIENCE,
     Json,
     local_time,
     read_secret,
@@ -19,6 +17,7 @@ from cli.common import (
     settings,
     show,
     show_table,
+    sql_of,
 )
 from delivery.destination import Accepted
 from delivery.safe_http import Heard, SafeHttp, Unheard
@@ -127,12 +126,8 @@ def remove(name: Name, as_json: Json = False) -> None:
 
 @asynccontextmanager
 async def _webhooks_of(given: Settings) -> AsyncIterator[SqlWebhooks]:
-    given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = make_engine(given.sql, patience=PATIENCE)
-    try:
+    async with sql_of(given) as engine:
         yield SqlWebhooks(engine)
-    finally:
-        await engine.dispose()
 
 
 async def _there(stored: SqlWebhooks, name: str, *, replace: bool) -> Webhook | None:

@@ -7,10 +7,12 @@ whole call. A webhook has the same times, so that nobody has to learn two.
 
 from dataclasses import dataclass
 
+from domain.conversions import LIFE_MS, TOO_OLD
+
 TARGET_SECONDS = 3600
 WARN_SECONDS = 2 * 3600
 ALERT_SECONDS = 24 * 3600
-STOP_SECONDS = 7 * 24 * 3600
+STOP_SECONDS = LIFE_MS // 1000
 FIRST_SECONDS, LONGEST_SECONDS = 5.0, 900.0
 """The first wait, and the longest: each is twice the one before. A quarter of an hour is a quarter of TARGET_SECONDS."""
 RECEIVED_ATTEMPTS = 10
@@ -37,7 +39,7 @@ def retry(
     """
     end_ms = event_ms + STOP_SECONDS * 1000
     if now_ms >= end_ms:
-        return RetryDecision(at_ms=None, reason="older than 7 days")
+        return RetryDecision(at_ms=None, reason=TOO_OLD)
     if most is not None and attempts >= most:
         return RetryDecision(at_ms=None, reason=f"not received in {attempts} attempts")
     return RetryDecision(at_ms=min(now_ms + _wait_ms(attempts, spread), end_ms))

@@ -12,11 +12,11 @@ import msgspec
 from delivery.destination import Never, NotYet, Prepared, Ready
 from domain.click import Click
 from domain.clock import iso
-from domain.conversions import CLICK_EVENT, MICROS, Conversion, Delivery
+from domain.conversions import CLICK_EVENT, LIFE_MS, MICROS, TOO_OLD, Conversion, Delivery
 from domain.enrichment import Enrichment, TrafficClass
 
 VERSION = 1
-OLDEST_MS = 7 * 24 * 3600 * 1000
+OLDEST_MS = LIFE_MS
 """What has waited longer is not news any more: the bound that Meta has, so that both tell one story."""
 PATIENCE_MS = 3600 * 1000
 """How long a conversion waits for what settling adds to its click."""
@@ -30,7 +30,7 @@ def prepared(delivery: Delivery, now_ms: int) -> Prepared:
     """What it becomes for a webhook."""
     age_ms = now_ms - delivery.conversion.at_ms
     if age_ms > OLDEST_MS:
-        return Never(state="dead", reason="older than 7 days")
+        return Never(state="dead", reason=TOO_OLD)
     if age_ms < PATIENCE_MS and (lacks := _lacks(delivery)):
         return NotYet(seconds=AGAIN_SECONDS, reason=lacks)
     if delivery.conversion.event == CLICK_EVENT and delivery.enrichment is None:

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 
 T = TypeVar("T")
+Engine = AsyncEngine
+"""What rooms that know no driver call it by."""
 Work = Callable[[AsyncConnection], Awaitable[T]]
 CONNECT_SECONDS = 2.0
 CHECKPOINT_MS = 50

@@ -1,7 +1,7 @@
 """Reports: the rows of the outbox that a reported conversion gets, once for each event id, and the click it belongs to.
 
 A conversion has one row to its link's pixel, or one in the UNATTRIBUTED lane: pending while no click of its person is
-known, or skipped with the reason. Beside it, one for each webhook.
+known, or skipped with the reason. Beside it, one for each webhook, unless the link is known and does not report it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent
-from backends.sql.owed import NO_PIXEL, to_pixel
+from backends.sql.owed import NO_PIXEL, reports, to_pixel
 from backends.sql.schema import bot_users, clicks, links, outbox, webhooks
 from domain.attribution import Owner
 from domain.conversions import (
@@ -82,7 +82,8 @@ class Reports:
         way = _way(conversion.event, click, link, too_old=too_old)
         if way.reason == NO_SUCH_CLICK and not settled:
             return None
-        await self._insert(connection, conversion, click, way)
+        also = await _webhooks(connection) if link is None or reports(link, conversion.event) else ()
+        await self._insert(connection, conversion, click, (way, *also))
         return Reported(
             state=way.state,
             reason=way.reason,
@@ -121,12 +122,10 @@ class Reports:
         return None if found is None else _Click(found.id, found.link_id)
 
     async def _insert(
-        self, connection: AsyncConnection, conversion: Conversion, click: _Click | None, way: _Way
+        self, connection: AsyncConnection, conversion: Conversion, click: _Click | None, ways: Sequence[_Way]
     ) -> None:
         row = _values(conversion, click)
-        names = (await connection.execute(select(webhooks.c.name))).scalars()
-        rows = [row | way._asdict()]
-        rows += [row | _Way(webhook_lane(name), "pending", None)._asdict() for name in names]
+        rows = [row | way._asdict() for way in ways]
         rows.sort(key=lambda values: values["lane"])
         await connection.execute(self._put, rows)
 
@@ -149,6 +148,12 @@ async def _known(connection: AsyncConnection, event_id: UUID) -> Reported | None
         slug=found.slug,
         pixel=pixel_of(found.lane),
     )
+
+
+async def _webhooks(connection: AsyncConnection) -> list[_Way]:
+    """To each of them."""
+    names = (await connection.execute(select(webhooks.c.name))).scalars()
+    return [_Way(webhook_lane(name), "pending", None) for name in names]
 
 
 async def _link(connection: AsyncConnection, click: _Click | None) -> Any:

@@ -14,7 +14,7 @@ from delivery.destination import Never, NotYet, Prepared, Ready
 from delivery.meta.identifiers import is_fbc, is_fbp, public_address
 from delivery.meta.normalise import hashed_city, hashed_country, hashed_state
 from delivery.meta.preflight import AHEAD_S, CHAT, HASHED, OLDEST_S, WEBSITE, faults
-from domain.conversions import CLICK_EVENT, MICROS, Conversion, Delivery, Money
+from domain.conversions import CLICK_EVENT, MICROS, TOO_OLD, Conversion, Delivery, Money
 from domain.enrichment import Geo
 from privacy.seal import Original
 
@@ -69,7 +69,7 @@ def _never(delivery: Delivery, now_ms: int, *, honour_gpc: bool) -> Never | None
         return Never(state="skipped", reason="the visitor asked for no sharing (Sec-GPC)")
     age_ms = now_ms - conversion.at_ms
     if age_ms > _OLDEST_MS:
-        return Never(state="dead", reason="older than 7 days")
+        return Never(state="dead", reason=TOO_OLD)
     if conversion.event != CLICK_EVENT:
         return None
     if click is None:

@@ -254,6 +254,17 @@ async def test_every_webhook_gets_a_row_in_the_same_transaction_whatever_the_pix
         assert len({(row["click_id"], row["order_id"], str(row["person"])) for row in rows}) == 1
 
 
+async def test_what_a_link_does_not_report_goes_to_no_webhook_either(database: Database) -> None:
+    await database.change(
+        webhooks.insert().values(name="a", url="https://x.example", secret=b"s", created_at=NOW)
+    )
+    await database.change(update(links).values(events_off="Purchase"))
+    await database.started()
+    await database.report(of())
+    [row] = await database.rows()
+    assert (row["lane"], row["reason"]) == (UNATTRIBUTED, "the link does not report Purchase")
+
+
 async def test_what_is_too_old_is_dead_from_the_beginning(database: Database) -> None:
     await database.started()
     reported = await database.report(of(), too_old=True)
