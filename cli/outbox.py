@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from backends.sql.outbox_list import Counts, DeadLetters, Entry, Wanted
+from backends.sql.outbox_list import Counts, DeadLetters, Entry
+from backends.sql.outbox_wanted import Wanted
 from cli.common import CLOCK, EXIT_FAILED, Json, run, show, show_table
 from cli.hands import moment
 from cli.outbox_again import replay, retry

@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 
 from backends.sql.outbox_again import Batch, Place
-from backends.sql.outbox_list import Wanted
+from backends.sql.outbox_wanted import Wanted
 from cli.common import CLOCK, EXIT_FAILED, run
 from cli.hands import moment
 from cli.outbox_asked import (

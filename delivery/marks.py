@@ -11,6 +11,7 @@ from delivery.destination import Accepted, Ready, Refusal
 from delivery.schedule import retry
 from domain.clock import Clock
 from domain.conversions import DeliveryState
+from domain.errors import StoreUnavailable
 from domain.observations import Observer
 from domain.ports import Outbox
 
@@ -32,9 +33,13 @@ class Marks:
         self._observer = observer
 
     async def sent(self, claims: Sequence[Claim], answer: Accepted) -> None:
-        """The destination has them."""
+        """The destination has them. Noted once more should it fail, as after a deadlock: what is not noted is sent again."""
         matched = {claim.event.id: claim.event.matched for claim in claims}
-        await self._outbox.sent(self._lane, matched, trace=answer.trace, at_ms=self._clock.now_ms())
+        at_ms = self._clock.now_ms()
+        try:
+            await self._outbox.sent(self._lane, matched, trace=answer.trace, at_ms=at_ms)
+        except StoreUnavailable:
+            await self._outbox.sent(self._lane, matched, trace=answer.trace, at_ms=at_ms)
         self._observer.delivery("sent", len(claims))
 
     async def end(self, ids: Sequence[UUID], state: DeliveryState, why: Refusal | str) -> None:

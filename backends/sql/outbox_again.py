@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, sele
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, query, transaction
-from backends.sql.outbox_list import Wanted, of_states
+from backends.sql.outbox_wanted import Wanted, of_states
 from backends.sql.owed import NO_PIXEL, to_pixel
 from backends.sql.schema import clicks, links, outbox, webhooks
 from backends.sql.tombstones import beside_erasures

@@ -21,7 +21,8 @@ from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
 from backends.sql.outbox import SqlOutbox
 from backends.sql.outbox_again import BATCH, Batch, Place, SqlOutboxAgain
-from backends.sql.outbox_list import SqlOutboxList, Wanted
+from backends.sql.outbox_list import SqlOutboxList
+from backends.sql.outbox_wanted import Wanted
 from backends.sql.schema import bots, clicks, lanes, links, outbox, webhooks
 from domain.clock import ManualClock
 from domain.conversions import LEAD, PURCHASE, UNATTRIBUTED, VIEW_CONTENT, Money, order_event_id

@@ -1,12 +1,15 @@
-"""Delivery while somebody sets the machine's clock: what waits by the clock on the wall, and what does not."""
+"""Delivery while something around it goes wrong: somebody sets the clock, SQL ends a transaction, retention deletes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from backends.sql.retention import SqlRetention
+from delivery.destination import Answer, Ready
 from delivery.lane import HELD_SECONDS
 from delivery.sending import LEASE_SECONDS
 from domain.clock import ManualClock
@@ -123,3 +126,45 @@ async def test_many_events_that_cannot_be_made_for_one_reason_are_put_off_togeth
     await desk.turn()
     assert changes == [100]
     assert not meta.calls
+
+
+async def test_what_was_sent_is_noted_once_more_when_that_failed_and_is_not_sent_again(desk: Desk) -> None:
+    """As when two transactions wait for each other, and SQL ends one of them."""
+    ids = await desk.put(3)
+    desk.to(meta := Scripted())
+    working = desk.outbox.sent
+    failures = [StoreUnavailable("SQL failed: DeadlockDetectedError")]
+
+    async def once_broken(*given: Any, **how: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await working(*given, **how)
+
+    desk.outbox.sent = once_broken  # type: ignore[method-assign]
+    await desk.turn()
+    await desk.turn(LEASE_SECONDS + 1)
+    assert meta.calls == [ids]
+    assert await desk.states() == {"sent": 3}
+
+
+async def test_what_retention_deletes_while_it_is_under_way_is_sent_and_no_error_of_anybody(
+    desk: Desk,
+) -> None:
+    ids = await desk.put(2)
+    desk.to(meta := Scripted())
+    retention = SqlRetention(desk.engine)
+    deleted: list[int] = []
+    send = meta.send
+
+    async def deleting(events: Sequence[Ready]) -> Answer:
+        deleted.append(
+            await retention.forget_digests(NOW + 1, 10) + await retention.delete_conversions(NOW + 1, 10)
+        )
+        return await send(events)
+
+    meta.send = deleting  # type: ignore[method-assign]
+    with captured_logs() as page:
+        await desk.turn()
+    assert (meta.calls, deleted) == ([ids], [2])
+    assert await desk.rows() == []
+    assert page.getvalue() == ""
