@@ -46,8 +46,8 @@ def prepared(
     original: of the delivery's click, None once it cannot be read. external_id: the owner's, as Meta is to know them.
     source_url: the link's own, without a query. honour_gpc: whether `Sec-GPC` keeps a click from being reported.
     """
-    waiting = _never(delivery, now_ms, honour_gpc=honour_gpc)
-    waiting = waiting or _not_yet(delivery, now_ms, CONSENT_MS if honour_gpc else PATIENCE_MS)
+    patience_ms = CONSENT_MS if honour_gpc else PATIENCE_MS
+    waiting = _never(delivery, now_ms, honour_gpc=honour_gpc) or _not_yet(delivery, now_ms, patience_ms)
     if waiting:
         return waiting
     event = _event(delivery, original, now_ms, external_id, source_url)
