@@ -429,7 +429,8 @@ async def test_of_two_clicks_of_a_person_the_one_that_is_asked_for_counts(
     clicks = [full_click(link_id=1) for _ in range(2)]
     begun = [start_of(click, ANA, at_ms=STARTED + n) for n, click in enumerate(clicks)]
     await database.ledger.settle(clicks, begun, [])
-    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", bot_id=1, telegram_id=ANA)
+    of_ana = {"bot_id": 1, "telegram_id": ANA, "event_at": STARTED + 1}
+    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", **of_ana)
     await database.attribute(touch=touch)
     assert (await database.row(event_id))["click_id"] == clicks[index].id
 

@@ -138,6 +138,17 @@ async def test_a_returning_persons_sale_goes_to_the_last_click_or_the_first_as_c
         assert reported.click_id == click.id
 
 
+async def test_a_sale_told_of_late_belongs_to_the_click_of_then_and_not_to_a_later_one(
+    database: Database,
+) -> None:
+    """Also one that is older than every start: clocks differ, and times are rounded."""
+    clicks = [await database.started(at_ms=NOW + at) for at in (10_000, 20_000, 30_000)]
+    for at_ms, click in ((20_000, clicks[1]), (29_999, clicks[1]), (30_000, clicks[2]), (9_000, clicks[0])):
+        reported = await database.report(of(order=str(at_ms), at_ms=NOW + at_ms))
+        assert reported is not None
+        assert reported.click_id == click.id
+
+
 async def test_a_sale_of_somebody_else_or_in_another_bot_does_not_get_the_click(database: Database) -> None:
     await database.started()
     for owner in (Owner(bot_id=1, telegram_id=BIA), Owner(bot_id=2, telegram_id=ANA)):
