@@ -97,6 +97,11 @@ def redact_text(text: str) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal obeys or does not show: a space in place of each such character."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 class _Walk:
     """One event's way through the redaction, with what is left of its limits."""
 

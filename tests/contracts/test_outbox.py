@@ -330,11 +330,33 @@ async def test_what_was_erased_while_it_was_claimed_stays_skipped(database: Data
     await database.started()
     [identifier] = ids(await database.claim())
     await SqlErasures(database.engine).erase(ANA, person_key=person_key(ANA), at_ms=LATER)
-    await database.outbox.sent(LANE, {identifier: ("em",)}, trace="x", at_ms=LATER)
     await database.outbox.postpone(LANE, [identifier], until_ms=NOW, reason="late")
     await database.outbox.end(LANE, [identifier], "dead", reason="too late")
     row = await database.row(identifier)
     assert (row["state"], row["reason"], row["matched"], row["sent_at"]) == ("skipped", "erased", None, None)
+    assert await database.outbox.due(MUCH_LATER) == []
+
+
+async def test_what_arrived_although_its_person_was_erased_on_the_way_is_said_to_have_arrived_and_names_nobody(
+    database: Database,
+) -> None:
+    """Whoever answers for the erasure has to know that a destination has it."""
+    await database.put(telegram_id=ANA, bot_id=1, person={"em": ["ab" * 32]}, order_id="A-1")
+    [identifier] = ids(await database.claim())
+    await SqlErasures(database.engine).erase(ANA, person_key=person_key(ANA), at_ms=LATER)
+    await database.outbox.sent(LANE, {identifier: ("em",)}, trace="x", at_ms=LATER)
+    row = await database.row(identifier)
+    assert (row["state"], row["reason"], row["trace"], row["sent_at"]) == ("sent", None, "x", LATER)
+    assert {row[name] for name in ("telegram_id", "bot_id", "person", "order_id", "custom")} == {None}
+    assert await database.outbox.due(MUCH_LATER) == []
+
+
+async def test_what_was_skipped_for_any_other_reason_is_not_said_to_have_arrived(database: Database) -> None:
+    await database.started()
+    [identifier] = ids(await database.claim())
+    await database.outbox.end(LANE, [identifier], "skipped", reason="no")
+    await database.outbox.sent(LANE, {identifier: ("em",)}, trace="x", at_ms=LATER)
+    assert (await database.row(identifier))["state"] == "skipped"
 
 
 async def test_repeating_what_became_of_a_delivery_changes_nothing(database: Database) -> None:

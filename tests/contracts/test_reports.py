@@ -312,8 +312,7 @@ async def test_without_an_order_an_event_happens_once_to_a_person_and_once_to_a_
     database: Database,
 ) -> None:
     click = await database.started()
-    owner = Owner(bot_id=1, telegram_id=ANA)
-    of_person = of(id=person_event_id(owner, LEAD), event=LEAD, order_id=None)
+    of_person = of(id=person_event_id(1, LEAD, "a pseudonym"), event=LEAD, order_id=None)
     of_click = by(click, id=click_event_id(click.id, LEAD), event=LEAD, order_id=None)
     told = [await database.report(each) for each in (of_person, of_person, of_click, of_click)]
     assert [found.new for found in told if found] == [True, False, True, False]
