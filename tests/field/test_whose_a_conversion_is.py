@@ -255,7 +255,10 @@ async def test_f39_no_event_has_a_null_or_a_field_that_meta_does_not_know_and_we
                 await shop.lead(door, token=token)
             await shop.lead(door, telegram_id=ANA, **dict.fromkeys(everything))
         await shop.turn()
-        assert await shop.states() == {"sent": 10, "skipped": 1}  # nobody looked at the page without a browser
+        assert await shop.states() == {
+            "sent": 10,
+            "skipped": 1,
+        }  # nobody looked at the page without a browser
         events = list(shop.meta.accepted.values())
         assert not shop.meta.refused
         assert [found for event in events for found in nulls(event)] == []
