@@ -35,6 +35,7 @@ from tests.receiver import receiving
 
 MINUTE = 60.0
 SALES = 109
+BUSY = {"sqlite": "BEGIN IMMEDIATE", "postgres": "LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE"}
 TOKENS = (
     "EAAB" + "x9" * 90,
     "EAAGm0PX4ZCpsBA" + "M7ZBq3ZAw" * 20 + "ZDZD",
@@ -366,11 +367,13 @@ async def reconciled(shop: Business) -> Any:
     return await shop.trilha_json("outbox", "reconcile")
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_f43_reconciling_twice_at_once_again_and_after_it_was_broken_off_never_locks_itself_out(
-    tmp_path: Path,
+    tmp_path: Path, request: pytest.FixtureRequest, engine: str
 ) -> None:
     """One that finds the database busy gives up and leaves nothing behind; then two at once write each event once."""
-    async with in_business(tmp_path) as shop:
+    url = request.getfixturevalue("postgres_url") if engine == "postgres" else None
+    async with in_business(tmp_path, sql_url=url) as shop:
         async with shop.site.running() as door:
             for person in range(ANA, ANA + 6):
                 await shop.came(door, person)
@@ -380,7 +383,7 @@ async def test_f43_reconciling_twice_at_once_again_and_after_it_was_broken_off_n
         await shop.site.execute("DELETE FROM outbox WHERE event = 'ViewContent'")
 
         async with shop.engine.connect() as connection:
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            await connection.exec_driver_sql(BUSY[engine])
             await asyncio.gather(*(shop.trilha("outbox", "reconcile", code=3) for _ in range(2)))
             await connection.rollback()
         both = await asyncio.gather(*(reconciled(shop) for _ in range(2)))
