@@ -23,6 +23,8 @@ HELD_FIRST_SECONDS, HELD_SECONDS = 60.0, 900.0
 may have been mended while the call that was refused was under way; then every quarter of an hour.
 """
 SQL_SECONDS = 1.0
+REFUSED_LEAST = 10
+"""So many events of one batch rejected, and none taken, look like a mistake that is not the events'."""
 MAX_TEXT = 200  # of what is kept of a reason or a warning
 GONE = "there is no such destination any more"
 LaneState = Literal["ok", "backing_off", "held"]
@@ -121,6 +123,7 @@ class Lane:
         """True when the lane may go on."""
         sent = await self._sender.send(destination, ready, spread=spread)
         await self._hear(sent.answer)
+        self._tell_of_refusals(sent)
         if sent.refusal is None:
             return await self._went_well(sent, len(ready), turn)
         await self._went_wrong(sent.left, sent.refusal, turn, spread)
@@ -145,6 +148,15 @@ class Lane:
             case _:
                 self._pace.failed(turn, now)
                 await self._marks.retry(left, refusal, spread=spread)
+
+    def _tell_of_refusals(self, sent: Sent) -> None:
+        if sent.rejected >= REFUSED_LEAST and not sent.taken and isinstance(sent.answer, Refusal):
+            _log.error(
+                "a destination refuses every event",
+                lane=self.name,
+                code=sent.answer.code,
+                reason=sent.answer.reason[:MAX_TEXT],
+            )
 
     async def _marks_back(self, left: Sequence[Claim]) -> None:
         if left:
