@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,20 @@ from cli.common import stores_of
 from delivery.meta.client import Credentials
 from delivery.report import Report, ReportRequest
 from domain.click import Click
-from domain.conversions import PURCHASE, START_EVENT, LaneStatus, click_event_id, meta_lane, order_event_id
+from domain.conversions import (
+    PURCHASE,
+    START_EVENT,
+    LaneStatus,
+    click_event_id,
+    meta_lane,
+    order_event_id,
+    pixel_of,
+)
 from domain.observations import Silent
 from privacy.keyring import Keyring, current_period
 from privacy.pixel_tokens import PixelTokens
 from privacy.seal import Original, Sealer
+from privacy.token import Minter
 from runtime.settings import child_environment
 from tests.contracts.test_ledger import ADDED
 from tests.daemon_fixture import BOT, Site
@@ -78,39 +87,37 @@ class Trade:
         file.write_text(token_of(pixel, RENEWED))
         file.chmod(0o600)
         command = [sys.executable, "-m", "cli.main", "pixel", "token", pixel, "--token-file", str(file)]
-        await asyncio.to_thread(subprocess.run, command, env=self.environment(), check=True, timeout=30)
+        quiet, given = subprocess.DEVNULL, self.environment()
+        await asyncio.to_thread(subprocess.run, command, env=given, stdout=quiet, check=True, timeout=30)
 
-    async def starts(self, number: int, pixel: str, *, hours: float = 0.0) -> None:
-        """People who pressed START so long ago, whose clicks are settled now: the ledger completes their rows."""
+    async def starts(self, numbers: Mapping[str, int], *, hours: float = 0.0) -> None:
+        """So many people of each pixel who pressed START so long ago, and whose clicks are settled now: the ledger completes
+        their rows, and owes.
+        """
         at_ms = self.site.clock.now_ms() - round(hours * 3_600_000)
-        made = [self._click(self._links[pixel], at_ms) for _ in range(number)]
-        self._owe(pixel, START_EVENT, (click_event_id(click.id, START_EVENT) for click in made))
-        rows = [self._started(click, at_ms) for click in made]
+        made = [click for pixel, number in numbers.items() for click in self._clicks(pixel, number, at_ms)]
         async with self.engine.begin() as connection:
-            await connection.execute(clicks.insert(), rows)
+            await connection.execute(clicks.insert(), [self._started(click, at_ms) for click in made])
         await self._ledger.settle(made, [], [], (), {click.id: ADDED for click in made})
 
-    async def sales(self, number: int, pixel: str) -> None:
-        """As many people who press START and then buy: reported by click, by token, and by their Telegram id."""
+    async def sales(self, pixels: Iterable[str]) -> None:
+        """Of each pixel somebody who presses START and then buys: reported by click, by token, or by their Telegram id."""
         now = self.site.clock.now_ms()
-        made = [self._click(self._links[pixel], now) for _ in range(number)]
-        people = {click.id: next(self._people) for click in made}
-        begun = [start_of(click, people[click.id], at_ms=now) for click in made]
-        self._owe(pixel, START_EVENT, (click_event_id(click.id, START_EVENT) for click in made))
-        await self._ledger.settle(made, begun, [], (), {click.id: ADDED for click in made})
+        made = {pixel: self._clicks(pixel, 1, now)[0] for pixel in pixels}
+        people = {click.id: next(self._people) for click in made.values()}
+        begun = [start_of(click, people[click.id], at_ms=now) for click in made.values()]
+        await self._ledger.settle(list(made.values()), begun, [], (), dict.fromkeys(people, ADDED))
         async with self._report() as (report, minter):
-            for click in made:
+            for pixel, click in made.items():
                 order = f"order-{next(self._orders)}"
                 self._owe(pixel, PURCHASE, [order_event_id(BOT_ID, PURCHASE, order)])
                 token = minter.mint(click.id, click.link_id, click.ad_key).text
-                whose: dict[str, Any] = self._random.choice(
-                    [{"click_id": click.id}, {"token": token}, {"telegram_id": people[click.id]}]
+                whose: tuple[dict[str, Any], ...] = (
+                    {"click_id": click.id},
+                    {"token": token},
+                    {"telegram_id": people[click.id]},
                 )
-                await report.report(
-                    ReportRequest(
-                        bot=BOT, event=PURCHASE, order_id=order, value="97.00", currency="BRL", **whose
-                    )
-                )
+                await report.report(_sale(order, self._random.choice(whose)))
 
     def poison_again(self) -> None:
         """After faults were cleared."""
@@ -122,6 +129,15 @@ class Trade:
         async with self.engine.connect() as connection:
             wanted = select(func.count()).select_from(outbox).where(*conditions)
             return int((await connection.execute(wanted)).scalar_one())
+
+    async def waiting(self) -> set[Key]:
+        """What is pending, in whose lane."""
+        wanted = select(outbox.c.lane, outbox.c.event, outbox.c.event_id).where(outbox.c.state == "pending")
+        async with self.engine.connect() as connection:
+            return {
+                (pixel_of(row.lane) or "", row.event, str(row.event_id))
+                for row in (await connection.execute(wanted)).all()
+            }
 
     async def rows(self) -> list[Any]:
         async with self.engine.connect() as connection:
@@ -153,6 +169,12 @@ class Trade:
             [event_id], code=int(main), subcode=int(sub) if sub else None, says=f"refused {code}"
         )
 
+    def _clicks(self, pixel: str, number: int, at_ms: int) -> list[Click]:
+        """Not in SQL yet; what will be owed for their starts is known."""
+        made = [self._click(self._links[pixel], at_ms) for _ in range(number)]
+        self._owe(pixel, START_EVENT, (click_event_id(click.id, START_EVENT) for click in made))
+        return made
+
     def _click(self, link_id: int, at_ms: int) -> Click:
         click_id = new_id(at_ms - 1000)
         fbclid = f"IwAR{click_id.hex}"
@@ -173,7 +195,7 @@ class Trade:
         return row | owner | {"spooled": False}
 
     @asynccontextmanager
-    async def _report(self) -> AsyncIterator[tuple[Report, Any]]:
+    async def _report(self) -> AsyncIterator[tuple[Report, Minter]]:
         given = self.site.settings
         async with stores_of(given) as stores:
             minter = minter_of(given)
@@ -192,6 +214,10 @@ class Trade:
             )
 
 
+def _sale(order: str, whose: Mapping[str, Any]) -> ReportRequest:
+    return ReportRequest(bot=BOT, event=PURCHASE, order_id=order, value="97.00", currency="BRL", **whose)
+
+
 class RelayProcess:
     """The relay in a process of its own, started again after each kill. `log` has the lines of all its lives."""
 
@@ -202,10 +228,12 @@ class RelayProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.kills = 0
 
-    def start(self) -> None:
+    def start(self, *, ahead: float = 0.0) -> None:
+        """ahead: seconds that its clock is ahead of the machine's."""
+        command = [*self._command, "--ahead", str(ahead)]
         with self._file.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     @property
