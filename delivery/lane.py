@@ -11,7 +11,7 @@ from delivery.destination import Accepted, Answer, Destination, Destinations, Re
 from delivery.marks import Claim, Marks
 from delivery.pace import LARGEST, Pace, Turn
 from delivery.preparing import prepare
-from delivery.sending import LEASE_SECONDS, Sender, Sent, Sleep
+from delivery.sending import Sender, Sent, Sleep
 from domain.clock import Clock
 from domain.conversions import LaneStatus
 from domain.observations import Observer
@@ -33,7 +33,7 @@ _log = get_logger("trilha.delivery")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What every lane works with."""
+    """What every lane works with. lease: how many seconds claims are one's own."""
 
     outbox: Outbox
     destinations: Destinations
@@ -42,6 +42,7 @@ class Tools:
     stop: asyncio.Event
     sleep: Sleep
     jitter: Callable[[float, float], float]
+    lease: float
 
 
 class Lane:
@@ -107,7 +108,7 @@ class Lane:
         limit = most if self._held is None else 1
         now_ms = self._clock.now_ms()
         claimed = await self._outbox.claim(
-            self.name, limit, now_ms=now_ms, until_ms=now_ms + round(LEASE_SECONDS * 1000)
+            self.name, limit, now_ms=now_ms, until_ms=now_ms + round(self._tools.lease * 1000)
         )
         if destination is None:
             await self._marks.end([delivery.conversion.id for delivery in claimed], "skipped", GONE)

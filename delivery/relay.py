@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from delivery.destination import Destinations
 from delivery.lane import Lane, Tools
-from delivery.sending import Sleep
+from delivery.sending import LEASE_SECONDS, Sleep
 from delivery.watch import Watch
 from domain.clock import Clock
 from domain.conversions import UNATTRIBUTED, Touch
@@ -49,6 +49,7 @@ class Relay:
         touch: Touch,
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[float, float], float] = jitter,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -61,6 +62,7 @@ class Relay:
             stop=asyncio.Event(),
             sleep=sleep,
             jitter=jitter,
+            lease=lease_seconds,
         )
         self._watch = Watch(clock, observer)
         self._lanes: dict[str, Lane] = {}

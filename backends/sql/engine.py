@@ -15,6 +15,7 @@ from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
+Engine = AsyncEngine  # its name where SQL's library is not imported
 CONNECT_SECONDS = 2.0
 CHECKPOINT_MS = 50
 _under_way: set[asyncio.Task[Any]] = set()
