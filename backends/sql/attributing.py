@@ -7,7 +7,7 @@ from sqlalchemy import Select, bindparam, delete, func, literal, null, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.among import by_index
-from backends.sql.attributed import attributed_click
+from backends.sql.attributed import attributed_click, in_time
 from backends.sql.engine import insert_if_absent
 from backends.sql.owed import to_pixel
 from backends.sql.schema import clicks, is_pending, links, outbox
@@ -41,7 +41,7 @@ class Attributing:
         rows = (await connection.execute(self._found[touch], {"now": now_ms, "limit": limit})).all()
         move, end, wait = [], [], []
         for row in rows:
-            if row.found_click_id is not None:
+            if _has_click(row):
                 lane, reason = to_pixel(row, row.event)
                 values = {"this": row.event_id, "of_click": row.found_click_id, "of_link": row.link_id}
                 if reason is None:
@@ -66,6 +66,13 @@ class Attributing:
         return len(move)
 
 
+def _has_click(row: Any) -> bool:
+    """One that was named with the conversion, or that its person had started with in time."""
+    if row.found_click_id is None:
+        return False
+    return row.click_id is not None or in_time(row.started_at, row.event_at)
+
+
 def _found(touch: Touch) -> Select[Any]:
     """What is due in the lane, with the click that its person came by, the link of that and where the link leads."""
     due = (
@@ -80,7 +87,7 @@ def _found(touch: Touch) -> Select[Any]:
     theirs = attributed_click(due.c.bot_id, due.c.telegram_id, due.c.event_at, touch)
     click_id = func.coalesce(due.c.click_id, theirs)
     return (
-        select(*due.c, clicks.c.id.label("found_click_id"), clicks.c.link_id)
+        select(*due.c, clicks.c.id.label("found_click_id"), clicks.c.link_id, clicks.c.started_at)
         .add_columns(links.c.pixel_id, links.c.events_off)
         .select_from(due)
         .outerjoin(clicks, (clicks.c.id == click_id) & clicks.c.erased_at.is_(None))

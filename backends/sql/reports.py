@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backends.sql.attributed import attributed_click
+from backends.sql.attributed import attributed_click, in_time
 from backends.sql.engine import insert_if_absent
 from backends.sql.owed import NO_PIXEL, to_pixel
 from backends.sql.schema import clicks, links, outbox, webhooks
@@ -114,9 +114,11 @@ class Reports:
         if owner is None:
             return None
         theirs = attributed_click(owner.bot_id, owner.telegram_id, at_ms, self._touch)
-        wanted = select(clicks.c.id, clicks.c.link_id).where(clicks.c.id == theirs)
+        wanted = select(clicks.c.id, clicks.c.link_id, clicks.c.started_at).where(clicks.c.id == theirs)
         found = (await connection.execute(wanted)).one_or_none()
-        return None if found is None else _Click(found.id, found.link_id)
+        if found is None or not in_time(found.started_at, at_ms):
+            return None
+        return _Click(found.id, found.link_id)
 
     async def _insert(
         self, connection: AsyncConnection, conversion: Conversion, click: _Click | None, way: _Way

@@ -149,6 +149,19 @@ async def test_a_sale_told_of_late_belongs_to_the_click_of_then_and_not_to_a_lat
         assert reported.click_id == click.id
 
 
+@pytest.mark.parametrize("touch", ["last", "first"])
+async def test_no_click_that_came_after_a_sale_gets_it(database: Database, touch: Any) -> None:
+    """Ten minutes are left for clocks that differ."""
+    await database.started(at_ms=NOW + 600_001)
+    early, late = of(order="early", at_ms=NOW), of(order="late", at_ms=NOW + 1)
+    assert await database.ledger(touch).record_conversion(early) == Reported(
+        state="pending", reason=None, new=True
+    )
+    reported = await database.ledger(touch).record_conversion(late)
+    assert reported is not None
+    assert reported.click_id is not None
+
+
 async def test_a_sale_of_somebody_else_or_in_another_bot_does_not_get_the_click(database: Database) -> None:
     await database.started()
     for owner in (Owner(bot_id=1, telegram_id=BIA), Owner(bot_id=2, telegram_id=ANA)):
