@@ -6,7 +6,7 @@ import asyncio
 
 from backends.build import WORKER_PATIENCE, local_spools, lock_settling, open_redis, open_spool
 from backends.spool import spools_under
-from backends.sql.engine import close_engine, make_engine
+from backends.sql.engine import Engine, close_engine, make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
@@ -22,11 +22,11 @@ from daemon.erasure import Discarder, Finisher
 from daemon.retention import RETENTION_SECONDS, Retention
 from daemon.scoring import Scoring
 from daemon.settle import Settler, no_access_log
-from delivery.destination import Destinations
-from delivery.destinations import PixelSource, StoredDestinations, WebhookSource
+from delivery.destinations import StoredDestinations
 from delivery.meta.client import MetaClient
 from delivery.relay import Relay
 from delivery.safe_http import SafeHttp
+from delivery.sending import LEASE_SECONDS
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import jitter
@@ -81,13 +81,7 @@ async def work(
     )
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     meta = MetaClient(settings.meta_url)
-    relay = Relay(
-        outbox=SqlOutbox(engine),
-        destinations=_destinations(settings, SqlPixels(engine), SqlWebhooks(engine), meta, keyring, clock),
-        clock=clock,
-        observer=observer or Silent(),
-        touch=settings.attribution,
-    )
+    relay = relay_of(settings, engine, keyring, meta, clock, observer or Silent())
     delivering = asyncio.create_task(relay.run(stop))
     try:
         await _settle_until(stop, settler)
@@ -105,23 +99,34 @@ async def work(
         lock.release()
 
 
-def _destinations(
+def relay_of(
     settings: Settings,
-    pixels: PixelSource,
-    webhooks: WebhookSource,
-    meta: MetaClient,
+    engine: Engine,
     keyring: Keyring,
+    meta: MetaClient,
     clock: Clock,
-) -> Destinations:
-    return StoredDestinations(
-        pixels=pixels,
-        webhooks=webhooks,
+    observer: Observer,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Relay:
+    """The relay between this outbox and its destinations. Engine and client are the caller's to close."""
+    destinations = StoredDestinations(
+        pixels=SqlPixels(engine),
+        webhooks=SqlWebhooks(engine),
         meta=meta,
         posts=SafeHttp(allowed=settings.webhook_hosts),
         keyring=keyring,
         clock=clock,
         base_url=settings.base_url,
         honour_gpc=settings.honour_gpc,
+    )
+    return Relay(
+        outbox=SqlOutbox(engine),
+        destinations=destinations,
+        clock=clock,
+        observer=observer,
+        touch=settings.attribution,
+        lease_seconds=lease_seconds,
     )
 
 

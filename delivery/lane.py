@@ -11,7 +11,7 @@ from delivery.destination import Accepted, Answer, Destination, Destinations, Re
 from delivery.marks import Claim, Marks
 from delivery.pace import LARGEST, Pace, Turn
 from delivery.preparing import prepare
-from delivery.sending import LEASE_SECONDS, Sender, Sent, Sleep
+from delivery.sending import Sender, Sent, Sleep
 from domain.clock import Clock
 from domain.conversions import LaneStatus
 from domain.observations import Observer
@@ -23,6 +23,8 @@ HELD_FIRST_SECONDS, HELD_SECONDS = 60.0, 900.0
 may have been mended while the call that was refused was under way; then every quarter of an hour.
 """
 SQL_SECONDS = 1.0
+REFUSED_LEAST = 10
+"""So many events of one batch rejected, and none taken, look like a mistake that is not the events'."""
 MAX_TEXT = 200  # of what is kept of a reason or a warning
 GONE = "there is no such destination any more"
 LaneState = Literal["ok", "backing_off", "held"]
@@ -31,7 +33,7 @@ _log = get_logger("trilha.delivery")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What every lane works with."""
+    """What every lane works with. lease: how many seconds claims are one's own."""
 
     outbox: Outbox
     destinations: Destinations
@@ -40,6 +42,7 @@ class Tools:
     stop: asyncio.Event
     sleep: Sleep
     jitter: Callable[[float, float], float]
+    lease: float
 
 
 class Lane:
@@ -105,7 +108,7 @@ class Lane:
         limit = most if self._held is None else 1
         now_ms = self._clock.now_ms()
         claimed = await self._outbox.claim(
-            self.name, limit, now_ms=now_ms, until_ms=now_ms + round(LEASE_SECONDS * 1000)
+            self.name, limit, now_ms=now_ms, until_ms=now_ms + round(self._tools.lease * 1000)
         )
         if destination is None:
             await self._marks.end([delivery.conversion.id for delivery in claimed], "skipped", GONE)
@@ -121,6 +124,7 @@ class Lane:
         """True when the lane may go on."""
         sent = await self._sender.send(destination, ready, spread=spread)
         await self._hear(sent.answer)
+        self._tell_of_refusals(sent)
         if sent.refusal is None:
             return await self._went_well(sent, len(ready), turn)
         await self._went_wrong(sent.left, sent.refusal, turn, spread)
@@ -145,6 +149,15 @@ class Lane:
             case _:
                 self._pace.failed(turn, now)
                 await self._marks.retry(left, refusal, spread=spread)
+
+    def _tell_of_refusals(self, sent: Sent) -> None:
+        if sent.rejected >= REFUSED_LEAST and not sent.taken and isinstance(sent.answer, Refusal):
+            _log.error(
+                "a destination refuses every event",
+                lane=self.name,
+                code=sent.answer.code,
+                reason=sent.answer.reason[:MAX_TEXT],
+            )
 
     async def _marks_back(self, left: Sequence[Claim]) -> None:
         if left:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from delivery.destination import Destinations
 from delivery.lane import Lane, Tools
-from delivery.sending import Sleep
+from delivery.sending import LEASE_SECONDS, Sleep
 from delivery.watch import Watch
 from domain.clock import Clock
 from domain.conversions import UNATTRIBUTED, Touch
@@ -22,6 +22,8 @@ from runtime.logs import get_logger
 
 IDLE_SECONDS = 0.2
 LOOK_SECONDS = 1.0
+LOOK_SHARE = 20
+"""Looking at how the lanes are takes no more than a twentieth of the time, however long the queues."""
 DOWN_SECONDS = 1.0
 GRACE_SECONDS = 12.0
 """How long the end waits for calls that are under way: longer than one takes (10 s), shorter than `trilha up` waits (15 s)."""
@@ -47,6 +49,7 @@ class Relay:
         touch: Touch,
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[float, float], float] = jitter,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -59,6 +62,7 @@ class Relay:
             stop=asyncio.Event(),
             sleep=sleep,
             jitter=jitter,
+            lease=lease_seconds,
         )
         self._watch = Watch(clock, observer)
         self._lanes: dict[str, Lane] = {}
@@ -112,11 +116,12 @@ class Relay:
         if now < self._look_at:
             return
         statuses = await self._outbox.lanes()
+        took = self._clock.monotonic() - now
         for status in statuses:
             if status.lane != UNATTRIBUTED:
                 self._lane(status.lane).seen(status, now)
         self._watch.seen(statuses, {lane.name: lane.state for lane in self._lanes.values()})
-        self._look_at = now + LOOK_SECONDS
+        self._look_at = now + max(LOOK_SECONDS, LOOK_SHARE * took)
 
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)

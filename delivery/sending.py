@@ -36,10 +36,12 @@ Sleep = Callable[[float], Awaitable[None]]
 class Sent:
     """How a batch went. left: claims that nothing was marked for. refusal: why they are left; None: for want of time.
 
-    answer: the last one that the destination gave.
+    taken, rejected: events that the destination has, and that it will never take. answer: the last one that it gave.
     """
 
     left: Sequence[Claim]
+    taken: int
+    rejected: int
     was_split: bool
     refusal: Refusal | None
     answer: Answer | None
@@ -70,10 +72,20 @@ class Sender:
         until = self._clock.monotonic() + BATCH_SECONDS
         answer: Answer | None = None
         refusal: Refusal | None = None
+        taken = rejected = 0
         while refusal is None and (part := parts.part) and not self._is_over(until):
             said: Answer = await self._calls(self._call, destination, part)
             refusal, answer = await self._mark(parts, part, said, spread), said
-        return Sent(left=parts.left, was_split=parts.was_split, refusal=refusal, answer=answer)
+            taken += len(part) * isinstance(said, Accepted)
+            rejected += len(part) == 1 and _is_rejected(said)
+        return Sent(
+            left=parts.left,
+            taken=taken,
+            rejected=rejected,
+            was_split=parts.was_split,
+            refusal=refusal,
+            answer=answer,
+        )
 
     async def _call(self, destination: Destination, part: Sequence[Claim]) -> Answer:
         answer = await destination.send([claim.event for claim in part])
@@ -97,7 +109,7 @@ class Sender:
         return None
 
     async def _alone(self, part: Sequence[Claim], answer: Refusal, spread: float) -> None:
-        if _is_short(answer):
+        if not _is_rejected(answer):
             await self._marks.retry(part, answer, spread=spread, most=RECEIVED_ATTEMPTS)
         else:
             await self._marks.end([claim.event.id for claim in part], "rejected", answer)
@@ -113,6 +125,10 @@ def _may_pass_soon(answer: Answer) -> bool:
     if isinstance(answer, Accepted) or answer.kind != "temporary":
         return False
     return answer.retry_after is None and not _is_short(answer)
+
+
+def _is_rejected(answer: Answer) -> bool:
+    return isinstance(answer, Refusal) and answer.kind == "event" and not _is_short(answer)
 
 
 def _is_short(answer: Refusal) -> bool:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 Engine = AsyncEngine
 """What rooms that know no driver call it by."""
 Work = Callable[[AsyncConnection], Awaitable[T]]
+Engine = AsyncEngine  # its name where SQL's library is not imported
 CONNECT_SECONDS = 2.0
 CHECKPOINT_MS = 50
 _under_way: set[asyncio.Task[Any]] = set()

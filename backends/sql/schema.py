@@ -328,7 +328,15 @@ outbox = Table(
 # Small: what waits, by destination and time; what failed; conversions that say who they are of, or hold digests. Written
 # out as SQL: a state that is a parameter keeps SQLite from using them.
 is_pending = outbox.c.state == literal_column("'pending'")
-Index("ix_outbox_due", outbox.c.lane, outbox.c.next_at, sqlite_where=is_pending, postgresql_where=is_pending)
+# With the time of the event: how old the oldest of a queue is, is read off it.
+Index(
+    "ix_outbox_due",
+    outbox.c.lane,
+    outbox.c.next_at,
+    outbox.c.event_at,
+    sqlite_where=is_pending,
+    postgresql_where=is_pending,
+)
 has_failed = outbox.c.state.in_([literal_column("'rejected'"), literal_column("'dead'")])
 Index("ix_outbox_failed", outbox.c.event_at, sqlite_where=has_failed, postgresql_where=has_failed)
 _of_person = outbox.c.telegram_id.is_not(None)

@@ -20,6 +20,8 @@ from privacy.seal import Original
 
 PATIENCE_MS = 600_000
 """How long an event waits for its click to be settled and classed; an outage that lasts longer costs the click's data."""
+CONSENT_MS = 24 * 3_600_000
+"""The same where `Sec-GPC` is honoured: without its click nobody knows whether it may be sent, so it is not."""
 RETRY_S = 15.0
 MAX_REASON = 200
 _OLDEST_MS = OLDEST_S * 1000 - 60_000
@@ -44,7 +46,8 @@ def prepared(
     original: of the delivery's click, None once it cannot be read. external_id: the owner's, as Meta is to know them.
     source_url: the link's own, without a query. honour_gpc: whether `Sec-GPC` keeps a click from being reported.
     """
-    waiting = _never(delivery, now_ms, honour_gpc=honour_gpc) or _not_yet(delivery, now_ms)
+    patience_ms = CONSENT_MS if honour_gpc else PATIENCE_MS
+    waiting = _never(delivery, now_ms, honour_gpc=honour_gpc) or _not_yet(delivery, now_ms, patience_ms)
     if waiting:
         return waiting
     event = _event(delivery, original, now_ms, external_id, source_url)
@@ -65,9 +68,11 @@ def prepared(
 
 def _never(delivery: Delivery, now_ms: int, *, honour_gpc: bool) -> Never | None:
     conversion, click = delivery.conversion, delivery.click
+    age_ms = now_ms - conversion.at_ms
     if honour_gpc and click and click.gpc:
         return Never(state="skipped", reason="the visitor asked for no sharing (Sec-GPC)")
-    age_ms = now_ms - conversion.at_ms
+    if honour_gpc and click is None and conversion.click and age_ms >= CONSENT_MS:
+        return Never(state="skipped", reason="its click did not come")
     if age_ms > _OLDEST_MS:
         return Never(state="dead", reason=TOO_OLD)
     if conversion.event != CLICK_EVENT:
@@ -87,13 +92,13 @@ def _no_person(delivery: Delivery, age_ms: int) -> Never | None:
     return None if kind in _PEOPLE else Never(state="skipped", reason=f"traffic class {kind}")
 
 
-def _not_yet(delivery: Delivery, now_ms: int) -> NotYet | None:
+def _not_yet(delivery: Delivery, now_ms: int, patience_ms: int) -> NotYet | None:
     conversion, click = delivery.conversion, delivery.click
     ahead_s = (conversion.at_ms - now_ms) / 1000
     if AHEAD_S < ahead_s <= _HOUR_S:
         return NotYet(seconds=ahead_s, reason="it lies in the future: some clock is wrong")
     if click is None:
-        waits = conversion.click is not None and now_ms - conversion.at_ms < PATIENCE_MS
+        waits = conversion.click is not None and now_ms - conversion.at_ms < patience_ms
         return NotYet(seconds=RETRY_S, reason="its click has not come yet") if waits else None
     waits = delivery.enrichment is None and now_ms - click.at_ms < PATIENCE_MS
     return NotYet(seconds=RETRY_S, reason="its click is not classed yet") if waits else None

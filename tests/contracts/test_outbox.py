@@ -444,6 +444,16 @@ async def test_a_conversion_of_a_person_goes_to_the_lane_of_the_link_that_their_
     assert (found[event_id].click, found[event_id].slug) == (click, "one")
 
 
+async def test_a_click_that_came_after_it_does_not_get_what_waits(database: Database) -> None:
+    click = full_click(link_id=1)
+    await database.ledger.settle([click], [start_of(click, ANA, at_ms=STARTED)], [])
+    before = {"bot_id": 1, "telegram_id": ANA, "event_at": STARTED - 600_001}
+    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", **before)
+    await database.attribute(give_up_ms=0)
+    row = await database.row(event_id, UNATTRIBUTED)
+    assert (row["click_id"], row["state"]) == (None, "pending")
+
+
 @pytest.mark.parametrize(("touch", "index"), [("first", 0), ("last", 1)])
 async def test_of_two_clicks_of_a_person_the_one_that_is_asked_for_counts(
     database: Database, touch: str, index: int
@@ -451,7 +461,8 @@ async def test_of_two_clicks_of_a_person_the_one_that_is_asked_for_counts(
     clicks = [full_click(link_id=1) for _ in range(2)]
     begun = [start_of(click, ANA, at_ms=STARTED + n) for n, click in enumerate(clicks)]
     await database.ledger.settle(clicks, begun, [])
-    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", bot_id=1, telegram_id=ANA)
+    of_ana = {"bot_id": 1, "telegram_id": ANA, "event_at": STARTED + 1}
+    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", **of_ana)
     await database.attribute(touch=touch)
     assert (await database.row(event_id))["click_id"] == clicks[index].id
 

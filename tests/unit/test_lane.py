@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from delivery.destination import Accepted, Never, NotYet, Ready
@@ -141,6 +142,19 @@ async def test_each_half_is_marked_as_soon_as_it_is_accepted(desk: Desk) -> None
     sent = [row.event_id for row in await desk.rows() if row.state == "sent"]
     assert sorted(sent) == sorted(ids[:4])
     assert await desk.states() == {"sent": 4, "pending": 4}
+
+
+@pytest.mark.parametrize(("bad", "told"), [(12, 1), (11, 0), (9, 0)])
+async def test_a_destination_that_refuses_every_event_is_told_of_as_it_may_not_be_the_events(
+    desk: Desk, bad: int, told: int
+) -> None:
+    """One that takes some of them, or few events that are all refused, is nothing unusual."""
+    ids = await desk.put(12 if bad > 10 else bad)
+    desk.to(Scripted(refusing(ids[:bad])))
+    with captured_logs() as page:
+        await desk.turn()
+    assert page.getvalue().count("a destination refuses every event") == told
+    assert (await desk.states())["rejected"] == bad
 
 
 async def test_after_a_split_batches_are_smaller_and_grow_again(desk: Desk) -> None:

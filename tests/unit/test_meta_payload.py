@@ -194,9 +194,18 @@ def test_a_page_view_is_a_persons_and_a_start_is_believed(kind: Any) -> None:
 
 def test_an_event_waits_ten_minutes_for_its_click_and_goes_without_it_then() -> None:
     delivery = of_click(VIEW_CONTENT, STARTED_MS, click=None, enrichment=None)
+    late = {"now_ms": STARTED_MS + 600_000, "honour_gpc": False}
     assert prepare(delivery) == NotYet(seconds=15, reason="its click has not come yet")
-    assert isinstance(prepare(delivery, now_ms=STARTED_MS + 599_999), NotYet)
-    assert event(delivery, now_ms=STARTED_MS + 600_000)["user_data"] == {"external_id": [EXTERNAL_ID]}
+    assert isinstance(prepare(delivery, now_ms=STARTED_MS + 599_999, honour_gpc=False), NotYet)
+    assert event(delivery, **late)["user_data"] == {"external_id": [EXTERNAL_ID]}
+
+
+def test_where_consent_counts_an_event_waits_a_day_for_its_click_and_never_goes_without_it() -> None:
+    """Whether the browser had asked for no sharing is known with the click only."""
+    delivery = of_click(VIEW_CONTENT, STARTED_MS, click=None, enrichment=None)
+    assert isinstance(prepare(delivery, now_ms=STARTED_MS + DAY_MS - 1), NotYet)
+    late = prepare(delivery, now_ms=STARTED_MS + DAY_MS)
+    assert late == Never(state="skipped", reason="its click did not come")
 
 
 def test_a_page_view_whose_click_never_came_is_skipped() -> None:

@@ -84,7 +84,7 @@ def _outbox() -> None:
     op.create_index("ix_outbox_click_id", "outbox", ["click_id"])
     op.create_index("ix_outbox_event_at", "outbox", ["event_at"])
     for name, columns, which in (
-        ("ix_outbox_due", ["lane", "next_at"], _PENDING),
+        ("ix_outbox_due", ["lane", "next_at", "event_at"], _PENDING),
         ("ix_outbox_failed", ["event_at"], _FAILED),
         ("ix_outbox_person", ["telegram_id", "bot_id"], _OF_PERSON),
         ("ix_outbox_digests", ["event_at"], _HAS_DIGESTS),
