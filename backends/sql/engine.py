@@ -14,8 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 
 T = TypeVar("T")
-Engine = AsyncEngine
-"""What rooms that know no driver call it by."""
 Work = Callable[[AsyncConnection], Awaitable[T]]
 Engine = AsyncEngine  # its name where SQL's library is not imported
 CONNECT_SECONDS = 2.0
