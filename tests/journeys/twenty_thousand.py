@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backends.sql.schema import outbox
-from delivery.schedule import LONGEST_SECONDS
 from domain.conversions import LaneStatus, meta_lane, pixel_of
 from tests.delivery.trade import Key, RelayProcess, Trade, trading
 from tests.meta import FakeMeta
@@ -115,7 +114,6 @@ class Story:
         held, sent = await self._timed("held", self._held)
         await self._timed("mended", self.mend)
         await self._timed("went on", self._went_on)
-        await self._later()
         await self._timed("drained", self.drain)
         assert await self.relay.stop() == 0
         return Result(
@@ -222,13 +220,6 @@ class Story:
         async with asyncio.timeout(20.0):
             while any(status.sent_at_ms is None for status in await self.trade.lanes(REVOKED)):
                 await asyncio.sleep(0.1)
-
-    async def _later(self) -> None:
-        """A quarter of an hour, which is the longest wait: an event that was claimed ten times by relays that died waits for
-        as long when it then fails.
-        """
-        assert await self.relay.stop() == 0
-        self.relay.start(ahead=LONGEST_SECONDS * 1.2)
 
     async def drain(self) -> None:
         """Until nothing is pending."""
