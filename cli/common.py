@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from backends.build import Stores, open_stores
 from backends.sql.engine import make_engine
@@ -53,7 +54,7 @@ def show_table(headings: list[str], rows: list[list[str]], *, empty: str) -> Non
         return
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # what stands in brackets is text, not markup
     console.print(table)
 
 

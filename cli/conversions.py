@@ -8,11 +8,12 @@ import msgspec
 import typer
 
 from cli.clicks import catalog_in, minter_of, read_token
-from cli.common import CLOCK, Json, run, settings, show, stores_of
+from cli.common import CLOCK, LARGEST_SECRET, Json, run, settings, show, stores_of
 from daemon.conversions import conversion_json
 from delivery.report import PERSON_FIELDS, Report, ReportAnswer, ReportRequest
 from domain.errors import ConfigError
 from domain.observations import Silent
+from privacy.keyring import Keyring
 from runtime.settings import Settings
 
 
@@ -69,6 +70,7 @@ async def _reported(given: Settings, request: ReportRequest) -> ReportAnswer:
     async with stores_of(given) as stores:
         report = Report(
             minter=minter_of(given),
+            external_id=Keyring(given.secrets, CLOCK).external_id,
             names=await catalog_in(stores, given),
             unsettled=stores.chain,
             ledger=stores.ledger,
@@ -87,7 +89,7 @@ def _person(source: str | None) -> dict[str, str]:
     if source != "-":
         raise ConfigError("--person takes - only: what is told of a person is read from standard input")
     try:
-        found = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, str])
+        found = msgspec.json.decode(sys.stdin.buffer.read(LARGEST_SECRET), type=dict[str, str])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise ConfigError("--person -: standard input is not a JSON object of texts") from None
     if unknown := found.keys() - set(PERSON_FIELDS):

@@ -1,17 +1,25 @@
 """trilha webhook: systems of the operator's own that conversions are posted to. No secret is ever an argument."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from getpass import getpass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from backends.sql.engine import make_engine
 from backends.sql.webhooks import SqlWebhooks
-from cli.common import CLOCK, EXIT_FAILED, PATIENCE, Json, local_time, run, settings, show, show_table
+from cli.common import (
+    CLOCK,
+    EXIT_FAILED,
+    PATIENCE,
+    Json,
+    local_time,
+    read_secret,
+    run,
+    settings,
+    show,
+    show_table,
+)
 from delivery.destination import Accepted
 from delivery.safe_http import Heard, SafeHttp, Unheard
 from delivery.webhook import WebhookDestination
@@ -20,7 +28,7 @@ from domain.errors import ConfigError
 from domain.ids import random_text
 from domain.webhooks import Webhook, valid_webhook_name
 from privacy.keyring import Keyring
-from privacy.secret_file import private_text
+from privacy.redact import printable
 from privacy.webhook_secrets import WebhookSecrets, valid_secret
 from runtime.settings import Settings
 
@@ -51,7 +59,7 @@ def add(
     """Post conversions to a URL from now on. Prints the secret that was made, once."""
     valid_webhook_name(name)
     given = settings()
-    secret = None if secret_file is None else _read_secret(secret_file)
+    secret = None if secret_file is None else valid_secret(read_secret(secret_file, "secret to sign with"))
     secrets = _secrets(given)
 
     async def put() -> tuple[Webhook, str | None]:
@@ -187,13 +195,7 @@ def _ping_text(found: dict[str, Any]) -> str:
 def _excerpt(heard: Heard | Unheard) -> str:
     """The beginning of an answer, as a terminal may have it: escapes and line ends of a stranger are not obeyed."""
     text = heard.body[: 4 * EXCERPT].decode(errors="replace") if isinstance(heard, Heard) else ""
-    return "".join(c if c.isprintable() else " " for c in text[:EXCERPT]).strip()
-
-
-def _read_secret(source: str) -> str:
-    if source != "-":
-        return valid_secret(private_text(Path(source), "the file of the secret"))
-    return valid_secret(getpass("Secret to sign with: ") if sys.stdin.isatty() else sys.stdin.read())
+    return printable(text[:EXCERPT]).strip()
 
 
 def _secrets(given: Settings) -> WebhookSecrets:

@@ -96,6 +96,7 @@ class Daemon:
             associate=associate,
             report=Report(
                 minter=minter,
+                external_id=self._keyring.external_id,
                 names=self.catalog,
                 unsettled=self.stores.chain,
                 ledger=self.stores.guarded,

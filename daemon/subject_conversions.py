@@ -20,14 +20,22 @@ def conversions_json(subject: Subject, waiting: Sequence[Conversion], iso: Iso) 
 
 
 def _noted(noted: NotedConversion, subject: Subject, iso: Iso) -> dict[str, Any]:
-    way = {"state": noted.state, "reason": noted.reason, "pixel": noted.pixel, "webhook": noted.webhook}
+    way = {
+        "state": noted.state,
+        "reason": noted.reason,
+        "pixel": noted.pixel,
+        "webhook": noted.webhook,
+        "sent_at": iso(noted.sent_at_ms),
+        "matched": list(noted.matched),
+    }
     return _told(noted, noted.click_id, noted.bot_id, subject, iso) | way
 
 
 def _waiting(conversion: Conversion, subject: Subject, iso: Iso) -> dict[str, Any]:
     click_id = conversion.click.id if conversion.click else None
     bot_id = conversion.owner.bot_id if conversion.owner else None
-    way = {"state": "deferred", "reason": None, "pixel": None, "webhook": None}
+    way: dict[str, Any] = dict.fromkeys(("reason", "pixel", "webhook", "sent_at"))
+    way |= {"state": "deferred", "matched": []}
     return _told(conversion, click_id, bot_id, subject, iso) | way
 
 

@@ -5,7 +5,7 @@ what went wrong is an answer, and its kind says what the relay does about it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -19,7 +19,7 @@ class Ready:
     """An event as the destination takes it: `body` is its JSON, `matched` what of the person is in it (keys, no values)."""
 
     id: UUID
-    body: bytes
+    body: bytes = field(repr=False)
     matched: tuple[str, ...]
     attempts: int
 

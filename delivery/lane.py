@@ -74,7 +74,8 @@ class Lane:
             return  # SQL was asked before what is known here was written
         self._warning = status.warning
         if status.held_at_ms is not None and self._held is None:
-            held_for = (self._clock.now_ms() - status.held_at_ms) / 1000
+            # A clock that was set back since then makes no wait longer.
+            held_for = max(0.0, (self._clock.now_ms() - status.held_at_ms) / 1000)
             self._try_at = self._clock.monotonic() + HELD_SECONDS - held_for
         self._held = None if status.held_at_ms is None else status.hold_reason or ""
 

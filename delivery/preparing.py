@@ -21,6 +21,7 @@ async def prepare(
     ready: list[Claim] = []
     waits: dict[NotYet, list[UUID]] = {}
     ends: dict[tuple[DeliveryState, str], list[UUID]] = {}
+    faults: dict[Refusal, list[Claim]] = {}
     for number, delivery in enumerate(claimed, 1):
         event_id, at_ms = delivery.conversion.id, delivery.conversion.at_ms
         match _prepared(destination, delivery, now_ms):
@@ -31,13 +32,17 @@ async def prepare(
             case Never(state=state, reason=reason):
                 ends.setdefault((state, reason), []).append(event_id)
             case Refusal() as fault:
-                await marks.retry([_unmade(delivery)], fault, spread=spread)
+                faults.setdefault(fault, []).append(_unmade(delivery))
         if number % CHUNK == 0:
             await asyncio.sleep(0)
     for wait, ids in waits.items():
         await marks.wait(ids, wait.seconds, wait.reason)
     for (state, reason), ids in ends.items():
         await marks.end(ids, state, reason)
+    for fault, claims in faults.items():
+        first = str(claims[0].event.id)
+        _log.error("an event could not be made", event_id=first, events=len(claims), reason=fault.reason)
+        await marks.retry(claims, fault, spread=spread)
     return ready
 
 
@@ -47,7 +52,6 @@ def _prepared(destination: Destination, delivery: Delivery, now_ms: int) -> Prep
         return destination.prepared(delivery, now_ms)
     except Exception as error:  # noqa: BLE001  as above
         kind = type(error).__name__  # its text may be personal
-        _log.error("an event could not be made", event_id=str(delivery.conversion.id), error=kind)
         return Refusal(kind="event", code="made", reason=f"could not be made: {kind}")
 
 

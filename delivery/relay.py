@@ -6,14 +6,13 @@ is due again when its lease is over, and how a lane is held stands in SQL.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
 from delivery.destination import Destinations
 from delivery.lane import Lane, Tools
 from delivery.sending import LEASE_SECONDS, Sleep
 from delivery.watch import Watch
 from domain.clock import Clock
-from domain.conversions import UNATTRIBUTED
+from domain.conversions import UNATTRIBUTED, Touch
 from domain.errors import StoreError
 from domain.ids import jitter
 from domain.observations import Observer
@@ -34,7 +33,6 @@ ATTRIBUTE_HOURS = 24
 """A click that SQL does not have a day after its conversion is not coming: spools are settled within seconds, and from
 24 hours on Meta makes little of it.
 """
-Touch = Literal["last", "first"]
 _log = get_logger("trilha.delivery")
 
 
@@ -55,7 +53,7 @@ class Relay:
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._touch: Touch = touch
+        self._touch = touch
         self._tools = Tools(
             outbox=outbox,
             destinations=destinations,
@@ -69,7 +67,7 @@ class Relay:
         self._watch = Watch(clock, observer)
         self._lanes: dict[str, Lane] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._look_at = 0.0
+        self._look_at = self._attribute_at = 0.0
         self._down = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -84,8 +82,12 @@ class Relay:
         """Look at the outbox once, and set to work whatever lane has something due. Raises StoreUnavailable."""
         await self._look()
         for name in await self._outbox.due(self._clock.now_ms()):
-            if name not in self._busy:
-                self._begin(name, self._attribute if name == UNATTRIBUTED else self._lane(name).work)
+            if name in self._busy:
+                continue
+            if name != UNATTRIBUTED:
+                self._begin(name, self._lane(name).work)
+            elif self._clock.monotonic() >= self._attribute_at:
+                self._begin(name, self._attribute)
 
     async def settled(self) -> None:
         """Wait until no lane is at work."""
@@ -134,6 +136,8 @@ class Relay:
     async def _attribute(self) -> None:
         """Whose click a conversion belongs to, for those that name a person only."""
         now_ms = self._clock.now_ms()
+        # Should it fail: not at once again, as each failure is a line in the log.
+        self._attribute_at = self._clock.monotonic() + DOWN_SECONDS
         await self._outbox.attribute(
             ATTRIBUTE_LIMIT,
             now_ms=now_ms,
@@ -141,6 +145,7 @@ class Relay:
             give_up_ms=now_ms - ATTRIBUTE_HOURS * 3_600_000,
             touch=self._touch,
         )
+        self._attribute_at = 0.0
 
     async def _end(self) -> None:
         self._tools.stop.set()

@@ -1,7 +1,7 @@
 """A conversion reported, whichever way it came: one event for one order, kept even while SQL is away."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 from uuid import UUID
@@ -99,6 +99,7 @@ class Report:
         self,
         *,
         minter: Minter,
+        external_id: Callable[[int], str],
         names: Names,
         unsettled: Unsettled,
         ledger: Conversions,
@@ -108,6 +109,7 @@ class Report:
         observer: Observer,
     ) -> None:
         self._minter = minter
+        self._external_id = external_id
         self._names = names
         self._unsettled = unsettled
         self._ledger = ledger
@@ -156,7 +158,7 @@ class Report:
         person = digests(request.person, phone_country=self._phone_country, telegram_id=request.telegram_id)
         custom = custom_of(request.content)
         conversion = Conversion(
-            id=order_event_id(bot.id, event, order_id) if order_id else _once_id(whose, event),
+            id=order_event_id(bot.id, event, order_id) if order_id else self._once_id(whose, event),
             event=event,
             at_ms=at_ms,
             owner=whose if isinstance(whose, Owner) else None,
@@ -178,6 +180,12 @@ class Report:
             return Owner(bot_id=bot.id, telegram_id=request.telegram_id)
         assert request.click_id is not None  # noqa: S101  one of three
         return ClickRef(id=request.click_id, link_id=LINK_NOT_KNOWN, node=0, ad_key=b"")
+
+    def _once_id(self, whose: Owner | ClickRef, event: str) -> UUID:
+        """Without an order id an event happens once to a click, or to a person."""
+        if isinstance(whose, ClickRef):
+            return click_event_id(whose.id, event)
+        return person_event_id(whose.bot_id, event, self._external_id(whose.telegram_id))
 
     async def _with_link(self, conversion: Conversion, click_id: UUID) -> Conversion:
         """Its link, where a store beside SQL has the click; SQL is asked when it is written."""
@@ -210,11 +218,6 @@ class Report:
             pixel=None,
             ignored=ignored,
         )
-
-
-def _once_id(whose: Owner | ClickRef, event: str) -> UUID:
-    """Without an order id an event happens once to a click, or to a person."""
-    return click_event_id(whose.id, event) if isinstance(whose, ClickRef) else person_event_id(whose, event)
 
 
 def _counted(reported: Reported) -> str:

@@ -61,7 +61,7 @@ class Conversion:
     order_id: str | None = None
     money: Money | None = None
     custom: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    person: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)
+    person: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +147,10 @@ def order_event_id(bot_id: int, event: str, order_id: str) -> UUID:
     return named_uuid("event", f"{bot_id}/{event}/order/{order_id}")
 
 
-def person_event_id(owner: Owner, event: str) -> UUID:
-    """The id of what happens to a person once, as one bot sees them."""
-    return named_uuid("event", f"{owner.bot_id}/{event}/person/{owner.telegram_id}")
+def person_event_id(bot_id: int, event: str, external_id: str) -> UUID:
+    """The id of what happens to a person once, as one bot sees them.
+
+    external_id: `Keyring.external_id` of them. Destinations are told this id and it outlives an erasure: in one that is made
+    of the Telegram id alone, anybody could find it by trying them all.
+    """
+    return named_uuid("event", f"{bot_id}/{event}/person/{external_id}")

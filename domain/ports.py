@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from domain.accounts import BotStatus, Heartbeat, Lease, UpdateState
 from domain.attribution import Owner, Start
 from domain.books import BookEntry
 from domain.click import Click
-from domain.conversions import Conversion, Delivery, DeliveryState, LaneStatus, Reported
+from domain.conversions import Conversion, Delivery, DeliveryState, LaneStatus, Reported, Touch
 from domain.enrichment import Enrichment
 from domain.keys import KeyKind, SharedKey
 from domain.links import BotHealth, Catalog
@@ -136,8 +136,8 @@ class Outbox(Protocol):
 
     `due` gives the lanes (UNATTRIBUTED too) that have something due, without reading their queues. `claim` takes up to
     `limit` of a lane's due deliveries, longest due first; nobody else gets them before `until_ms`, which is also when
-    they are due again should their claimer die. `sent`, `postpone` and `end` change only what is still pending: what was
-    erased meanwhile stays skipped. `matched` is what of the person was sent, by event. `postpone` with `back` gives a claim
+    they are due again should their claimer die. `sent`, `postpone` and `end` change only what is still pending; `sent` also
+    what was erased while it was under way, as it has arrived all the same. `matched` is what of the person was sent, by event. `postpone` with `back` gives a claim
     back as if it had not been made. `hold` says since when and why a lane is held, and `release` that it is not;
     `heard` notes a destination's warning, None that there is none. `attribute` finds the clicks of people that conversions
     in the UNATTRIBUTED lane name, moves what has one to the lane of its link's pixel, and ends as skipped what has waited
@@ -174,5 +174,5 @@ class Outbox(Protocol):
     async def heard(self, lane: str, warning: str | None) -> None: ...
     async def lanes(self) -> list[LaneStatus]: ...
     async def attribute(
-        self, limit: int, *, now_ms: int, until_ms: int, give_up_ms: int, touch: Literal["last", "first"]
+        self, limit: int, *, now_ms: int, until_ms: int, give_up_ms: int, touch: Touch
     ) -> int: ...

@@ -20,8 +20,9 @@ __all__ = [
 ]
 TokenState = Literal["sealed", "unreadable", "none"]
 # Meta promises neither a length nor an alphabet; tokens begin with EAA and have some 200 characters, those of apps have
-# a `|` in them. What is refused here is what cannot stand in a header, and what was cut off.
-_TOKEN = re.compile(r"[A-Za-z0-9_|.-]{20,512}")
+# a `|` in them. Beside that, whatever a bearer token may have in a header (RFC 6750) is taken. Refused is the rest, as what
+# came along when it was copied, and what was cut off.
+_TOKEN = re.compile(r"[A-Za-z0-9_|.~+/=-]{20,512}")
 # 32 hexadecimal digits today.
 _APP_SECRET = re.compile(r"[A-Za-z0-9]{16,128}")
 
@@ -76,7 +77,7 @@ def valid_access_token(text: str) -> str:
     token = text.strip()
     if not _TOKEN.fullmatch(token):
         raise ConfigError(
-            "this is no access token of Meta's: one word of 20 to 512 letters, digits and `_|.-`, "
+            "this is no access token of Meta's: one word of 20 to 512 letters, digits and `_|.~+/=-`, "
             "which begins with EAA. Events Manager makes one under Settings, Conversions API"
         )
     return token

@@ -53,7 +53,7 @@ _BEARER = re.compile(r"(?i)bearer\s{1,8}\S++")
 _CLICK_PATH = re.compile(r"(/v1/clicks/)[^\s/?#\"']++")
 _KNOWN_FORM = re.compile(
     r"\d{6,12}+(?::|%3[Aa]|\||%7[Cc])[A-Za-z0-9_-]{20,}+"  # a bot's token; an app's access token
-    r"|EAA[A-Za-z0-9_-]{16,}+"  # Meta's access token
+    r"|EAA[A-Za-z0-9_.~+/=-]{16,}+"  # Meta's access token
     r"|trk_[A-Za-z0-9_-]{8,}+"  # a key of our API
     r"|fb\.\d{1,2}+\.\d{1,20}+\.[A-Za-z0-9_%-]++"  # fbc and fbp
     r"|(?:IwAR|IwY2|IwZX|PAZX|PAQ0)[A-Za-z0-9_%-]++"  # fbclid as Meta makes them
@@ -95,6 +95,11 @@ def redact_text(text: str) -> str:
     for pattern, replacement in _STEPS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal obeys or does not show: a space in place of each such character."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 class _Walk:

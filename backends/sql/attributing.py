@@ -1,17 +1,18 @@
 """Finding the clicks of conversions that only name a person, and with them the lanes that they go through."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, func, literal, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.among import by_index
+from backends.sql.attributed import attributed_click, in_time
 from backends.sql.engine import insert_if_absent
 from backends.sql.owed import to_pixel
-from backends.sql.schema import bot_users, clicks, is_pending, links, outbox
+from backends.sql.schema import clicks, is_pending, links, outbox
 from backends.sql.tombstones import beside_erasures
-from domain.conversions import UNATTRIBUTED
+from domain.conversions import UNATTRIBUTED, Touch
 
 NO_CLICK = "no click of this person is known"
 NOT_YET = "no click of this person is known yet"
@@ -21,10 +22,7 @@ class Attributing:
     """A pass over the UNATTRIBUTED lane, in transactions of others."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._found = {
-            "last": _found(bot_users.c.last_click_id),
-            "first": _found(bot_users.c.first_click_id),
-        }
+        self._found: dict[Touch, Select[Any]] = {"last": _found("last"), "first": _found("first")}
         self._move = _moved(engine)
 
     async def pass_(
@@ -35,7 +33,7 @@ class Attributing:
         now_ms: int,
         until_ms: int,
         give_up_ms: int,
-        touch: Literal["last", "first"],
+        touch: Touch,
     ) -> int:
         """As `Outbox.attribute`. Nobody is erased meanwhile: a row that moves would be missed."""
         await beside_erasures(connection)
@@ -43,7 +41,7 @@ class Attributing:
         rows = (await connection.execute(self._found[touch], {"now": now_ms, "limit": limit})).all()
         move, end, wait = [], [], []
         for row in rows:
-            if row.found_click_id is not None:
+            if _has_click(row):
                 lane, reason = to_pixel(row, row.event)
                 values = {"this": row.event_id, "of_click": row.found_click_id, "of_link": row.link_id}
                 if reason is None:
@@ -68,7 +66,14 @@ class Attributing:
         return len(move)
 
 
-def _found(touch: Any) -> Select[Any]:
+def _has_click(row: Any) -> bool:
+    """One that was named with the conversion, or that its person had started with in time."""
+    if row.found_click_id is None:
+        return False
+    return row.click_id is not None or in_time(row.started_at, row.event_at)
+
+
+def _found(touch: Touch) -> Select[Any]:
     """What is due in the lane, with the click that its person came by, the link of that and where the link leads."""
     due = (
         select(outbox.c.event_id, outbox.c.event, outbox.c.event_at, outbox.c.next_at, outbox.c.click_id)
@@ -79,13 +84,12 @@ def _found(touch: Any) -> Select[Any]:
         .with_for_update(skip_locked=True)
         .subquery("due")
     )
-    of_person = (bot_users.c.bot_id == due.c.bot_id) & (bot_users.c.telegram_id == due.c.telegram_id)
-    click_id = func.coalesce(due.c.click_id, touch)
+    theirs = attributed_click(due.c.bot_id, due.c.telegram_id, due.c.event_at, touch)
+    click_id = func.coalesce(due.c.click_id, theirs)
     return (
-        select(*due.c, clicks.c.id.label("found_click_id"), clicks.c.link_id)
+        select(*due.c, clicks.c.id.label("found_click_id"), clicks.c.link_id, clicks.c.started_at)
         .add_columns(links.c.pixel_id, links.c.events_off)
         .select_from(due)
-        .outerjoin(bot_users, of_person)
         .outerjoin(clicks, (clicks.c.id == click_id) & clicks.c.erased_at.is_(None))
         .outerjoin(links, links.c.id == clicks.c.link_id)
         .order_by(due.c.next_at)

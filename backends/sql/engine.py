@@ -158,7 +158,12 @@ def _advice(error: DBAPIError) -> str:
 def _sqlite(url: str, patience: float) -> AsyncEngine:
     # One connection: SQLite has one writer, and waiting in our own queue is fair where its lock is not.
     engine = create_async_engine(
-        url, connect_args={"timeout": patience}, pool_size=1, max_overflow=0, pool_timeout=patience
+        url,
+        connect_args={"timeout": patience},
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=patience,
+        hide_parameters=True,  # of errors, which may be personal
     )
     event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
     return engine
@@ -181,6 +186,7 @@ def _postgresql(url: str, patience: float) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=patience,
         pool_pre_ping=False,
+        hide_parameters=True,  # as above
     )
 
 

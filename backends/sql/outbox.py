@@ -5,7 +5,7 @@ many rows as were asked for, so that a queue of a million costs what one of ten 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import String, bindparam, func, literal_column, null, update
@@ -18,7 +18,7 @@ from backends.sql.engine import query, snapshot, transaction, upsert
 from backends.sql.lanes import lanes_due, read_lanes
 from backends.sql.schema import lanes, outbox
 from backends.sql.tombstones import open_for_people
-from domain.conversions import Delivery, DeliveryState, LaneStatus
+from domain.conversions import ERASED, Delivery, DeliveryState, LaneStatus, Touch
 
 REASON, CODE, TRACE, MATCHED, WARNING = 200, 20, 100, 200, 200
 """How long these may be; what is longer is cropped."""
@@ -36,7 +36,7 @@ class SqlOutbox:
         these = among(engine, outbox.c.event_id) & (outbox.c.lane == bindparam("in_lane"))
         self._claim = update(outbox).where(these).values(next_at=bindparam("until"))
         self._change = update(outbox).where(these, _IS_OPEN)
-        self._sent = self._change.values(**_SENT)
+        self._sent = update(outbox).where(these, _IS_OPEN | _ERASED_ON_ITS_WAY).values(**_SENT)
         self._postpone = self._change.values(**_POSTPONED)
         self._back = self._change.values(**_GIVEN_BACK)
         self._end = self._change.values(**_ENDED)
@@ -140,7 +140,7 @@ class SqlOutbox:
         return await snapshot(self._engine, read_lanes)
 
     async def attribute(
-        self, limit: int, *, now_ms: int, until_ms: int, give_up_ms: int, touch: Literal["last", "first"]
+        self, limit: int, *, now_ms: int, until_ms: int, give_up_ms: int, touch: Touch
     ) -> int:
         async def write(connection: AsyncConnection) -> int:
             return await self._attributing.pass_(
@@ -167,6 +167,8 @@ class SqlOutbox:
 _IS_OPEN = outbox.c.state.not_in(
     [literal_column(f"'{over}'") for over in ("sent", "rejected", "dead", "skipped")]
 )
+# It was under way when its person was erased, and has arrived: whoever answers for it has to know. It names nobody any more.
+_ERASED_ON_ITS_WAY = (outbox.c.state == "skipped") & (outbox.c.reason == ERASED)
 # Counted where it is known what came of it: a claimer that died tells nothing about the event, and must not make it wait.
 _TRIED = {"attempts": outbox.c.attempts + 1}
 _SENT: Mapping[str, Any] = _TRIED | {

@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backends.sql.attributed import attributed_click, in_time
 from backends.sql.engine import insert_if_absent
 from backends.sql.owed import NO_PIXEL, to_pixel
-from backends.sql.schema import bot_users, clicks, links, outbox, webhooks
+from backends.sql.schema import clicks, links, outbox, webhooks
 from domain.attribution import Owner
 from domain.conversions import (
     ERASED,
@@ -28,7 +29,6 @@ from domain.conversions import (
     webhook_lane,
 )
 
-_LAST_CLICK = {"last": bot_users.c.last_click_id, "first": bot_users.c.first_click_id}
 _TO_A_WEBHOOK = webhook_lane("%")
 NOT_KEPT = Reported(state="skipped", reason=ERASED, new=False)
 
@@ -53,7 +53,7 @@ class Reports:
 
     def __init__(self, engine: AsyncEngine, touch: Touch) -> None:
         self._put = insert_if_absent(engine, outbox)
-        self._clicks_of = _LAST_CLICK[touch]
+        self._touch: Touch = touch
         self._locks = engine.dialect.name == "postgresql"
 
     async def settle(self, connection: AsyncConnection, conversions: Sequence[Conversion]) -> None:
@@ -103,22 +103,22 @@ class Reports:
         """The click that is named, or by which the person came; None: none is known yet."""
         named = conversion.click
         if named is None:
-            return await self._click_of(connection, conversion.owner) if conversion.owner else None
+            return await self._click_of(connection, conversion.owner, conversion.at_ms)
         wanted = select(clicks.c.link_id, clicks.c.erased_at).where(clicks.c.id == named.id)
         found = (await connection.execute(wanted)).one_or_none()
         if found is not None and found.erased_at is not None:
             return NOT_KEPT
         return _Click(named.id, found.link_id if found is not None else named.link_id)
 
-    async def _click_of(self, connection: AsyncConnection, owner: Owner) -> _Click | None:
-        theirs = (bot_users.c.bot_id == owner.bot_id) & (bot_users.c.telegram_id == owner.telegram_id)
-        wanted = (
-            select(clicks.c.id, clicks.c.link_id)
-            .join_from(bot_users, clicks, clicks.c.id == self._clicks_of)
-            .where(theirs, clicks.c.erased_at.is_(None))
-        )
+    async def _click_of(self, connection: AsyncConnection, owner: Owner | None, at_ms: int) -> _Click | None:
+        if owner is None:
+            return None
+        theirs = attributed_click(owner.bot_id, owner.telegram_id, at_ms, self._touch)
+        wanted = select(clicks.c.id, clicks.c.link_id, clicks.c.started_at).where(clicks.c.id == theirs)
         found = (await connection.execute(wanted)).one_or_none()
-        return None if found is None else _Click(found.id, found.link_id)
+        if found is None or not in_time(found.started_at, at_ms):
+            return None
+        return _Click(found.id, found.link_id)
 
     async def _insert(
         self, connection: AsyncConnection, conversion: Conversion, click: _Click | None, way: _Way

@@ -45,7 +45,9 @@ class NotedStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """A conversion as `outbox` has it, with its way to one destination. person: digests by Meta's short names."""
+    """A conversion as `outbox` has it, with its way to one destination. person: digests by Meta's short names; matched: which
+    of the person's data was sent, as the destination calls it.
+    """
 
     id: UUID
     click_id: UUID | None
@@ -60,6 +62,8 @@ class Conversion:
     reason: str | None
     pixel: str | None
     webhook: str | None
+    sent_at_ms: int | None
+    matched: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +227,8 @@ def _conversion(row: Any) -> Conversion:
         reason=row.reason,
         pixel=pixel_of(row.lane),
         webhook=webhook_of(row.lane),
+        sent_at_ms=row.sent_at,
+        matched=(row.matched or "").split(),
     )
 
 

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 
@@ -32,8 +32,8 @@ KEPT, KEPT_SECONDS = 64, 30.0
 @dataclass(frozen=True, slots=True)
 class _Heard:
     status: int
-    body: bytes
-    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 class MetaClient:
@@ -98,6 +98,8 @@ class MetaClient:
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
     ) -> _Heard | Refusal:
+        if not _fits_a_header(credentials.token):
+            return _NO_TOKEN
         headers = {"authorization": f"Bearer {credentials.token}", "content-type": "application/json"}
         call = self._http.stream(method, f"{self._url}/{path}", headers=headers, content=body, params=params)
         try:
@@ -108,6 +110,16 @@ class MetaClient:
         except httpx2.HTTPError as error:
             # Its text may quote what was sent.
             return _temporary("connection", f"the connection to Meta failed: {type(error).__name__}")
+
+
+_NO_TOKEN = Refusal(
+    kind="configuration", code="token", reason="its access token cannot be sent: give the pixel another one"
+)
+
+
+def _fits_a_header(token: str) -> bool:
+    """What is sealed was looked at before; what was put into SQL by another hand was not, and errors might quote it."""
+    return token.isascii() and token.isprintable() and " " not in token
 
 
 def _body(bodies: Sequence[bytes], extra: Mapping[str, str]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from delivery.destination import Accepted, Answer, Refusal, RefusalKind
-from privacy.redact import redact_text
+from privacy.redact import printable, redact_text
 
 MAX_BODY = 65_536
 """Bytes of an answer that is read; a longer one is not Meta's."""
@@ -73,7 +73,7 @@ def accepted(body: bytes, headers: Mapping[str, str], sent: int) -> Answer:
     return Refusal(
         kind="event",
         code=f"received {received}"[:20],
-        reason=_messages(answer) or f"received {received} of {sent} events",
+        reason=_messages(answer) or f"received {received} of {sent} events"[:MAX_REASON],
         trace=_trace(answer),
         warning=_warning(headers),
     )
@@ -114,10 +114,10 @@ def _number(value: Any) -> int | None:
 
 
 def _shown(*texts: Any) -> str:
-    """The first of them that is one, without line ends, and without what may be a person's."""
+    """The first of them that is one, as a terminal may have it, and without what may be a person's."""
     text = next((text for text in texts if isinstance(text, str) and text.strip()), "")
     # Redacted before it is cropped: half a secret looks like none.
-    return _PERSONAL.sub("[…]", " ".join(redact_text(text).split()))[:MAX_REASON]
+    return _PERSONAL.sub("[…]", " ".join(printable(redact_text(text)).split()))[:MAX_REASON]
 
 
 def _messages(answer: Mapping[str, Any]) -> str | None:
@@ -130,8 +130,11 @@ def _is_text(value: Any) -> bool:
 
 
 def _trace(answer: Mapping[str, Any]) -> str | None:
+    """None, too, where it looks like a secret: whoever answers may say back what it was sent."""
     trace = answer.get("fbtrace_id")
-    return trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None
+    if not isinstance(trace, str) or not _TRACE.fullmatch(trace):
+        return None
+    return trace if redact_text(trace) == trace else None
 
 
 def _warning(headers: Mapping[str, str]) -> str | None:

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import msgspec
+
+from privacy.redact import printable
 
 FIELDS = (
     "web{event_name,event_match_quality{composite_score,match_key_feedback{identifier,coverage{percentage}}}}"
 )
 """What is asked for. Meta has a match quality for events of websites only."""
+MAX_NAME, MAX_EVENTS = 50, 100
+"""Of what Meta answers, no longer names are shown and no more events: what is beyond is not Meta's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +57,25 @@ def read_quality(body: bytes) -> tuple[EventQuality, ...] | None:
         found = msgspec.json.decode(body, type=_Answer, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return tuple(sorted((_quality(event) for event in found.web), key=lambda quality: quality.event))
+    events = map(_quality, found.web[:MAX_EVENTS])
+    return tuple(sorted(events, key=lambda quality: quality.event))
 
 
 def _quality(event: Any) -> EventQuality:
     match = event.event_match_quality or _Match()
-    shares = {
-        key.identifier: key.coverage.percentage for key in match.match_key_feedback or () if key.coverage
-    }
+    keys = (match.match_key_feedback or [])[:MAX_EVENTS]
+    shares = {_name(key.identifier): _figure(key.coverage.percentage) for key in keys if key.coverage}
     return EventQuality(
-        event=event.event_name,
-        score=match.composite_score,
+        event=_name(event.event_name),
+        score=_figure(match.composite_score),
         coverage={name: share for name, share in shares.items() if share is not None},
     )
+
+
+def _name(text: str) -> str:
+    return printable(text[:MAX_NAME])
+
+
+def _figure(number: float | None) -> float | None:
+    """None for what JSON cannot say."""
+    return number if number is not None and isfinite(number) else None

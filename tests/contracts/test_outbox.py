@@ -331,11 +331,33 @@ async def test_what_was_erased_while_it_was_claimed_stays_skipped(database: Data
     await database.started()
     [identifier] = ids(await database.claim())
     await SqlErasures(database.engine).erase(ANA, person_key=person_key(ANA), at_ms=LATER)
-    await database.outbox.sent(LANE, {identifier: ("em",)}, trace="x", at_ms=LATER)
     await database.outbox.postpone(LANE, [identifier], until_ms=NOW, reason="late")
     await database.outbox.end(LANE, [identifier], "dead", reason="too late")
     row = await database.row(identifier)
     assert (row["state"], row["reason"], row["matched"], row["sent_at"]) == ("skipped", "erased", None, None)
+    assert await database.outbox.due(MUCH_LATER) == []
+
+
+async def test_what_arrived_although_its_person_was_erased_on_the_way_is_said_to_have_arrived_and_names_nobody(
+    database: Database,
+) -> None:
+    """Whoever answers for the erasure has to know that a destination has it."""
+    await database.put(telegram_id=ANA, bot_id=1, person={"em": ["ab" * 32]}, order_id="A-1")
+    [identifier] = ids(await database.claim())
+    await SqlErasures(database.engine).erase(ANA, person_key=person_key(ANA), at_ms=LATER)
+    await database.outbox.sent(LANE, {identifier: ("em",)}, trace="x", at_ms=LATER)
+    row = await database.row(identifier)
+    assert (row["state"], row["reason"], row["trace"], row["sent_at"]) == ("sent", None, "x", LATER)
+    assert {row[name] for name in ("telegram_id", "bot_id", "person", "order_id", "custom")} == {None}
+    assert await database.outbox.due(MUCH_LATER) == []
+
+
+async def test_what_was_skipped_for_any_other_reason_is_not_said_to_have_arrived(database: Database) -> None:
+    await database.started()
+    [identifier] = ids(await database.claim())
+    await database.outbox.end(LANE, [identifier], "skipped", reason="no")
+    await database.outbox.sent(LANE, {identifier: ("em",)}, trace="x", at_ms=LATER)
+    assert (await database.row(identifier))["state"] == "skipped"
 
 
 async def test_repeating_what_became_of_a_delivery_changes_nothing(database: Database) -> None:
@@ -423,6 +445,16 @@ async def test_a_conversion_of_a_person_goes_to_the_lane_of_the_link_that_their_
     assert (found[event_id].click, found[event_id].slug) == (click, "one")
 
 
+async def test_a_click_that_came_after_it_does_not_get_what_waits(database: Database) -> None:
+    click = full_click(link_id=1)
+    await database.ledger.settle([click], [start_of(click, ANA, at_ms=STARTED)], [])
+    before = {"bot_id": 1, "telegram_id": ANA, "event_at": STARTED - 600_001}
+    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", **before)
+    await database.attribute(give_up_ms=0)
+    row = await database.row(event_id, UNATTRIBUTED)
+    assert (row["click_id"], row["state"]) == (None, "pending")
+
+
 @pytest.mark.parametrize(("touch", "index"), [("first", 0), ("last", 1)])
 async def test_of_two_clicks_of_a_person_the_one_that_is_asked_for_counts(
     database: Database, touch: str, index: int
@@ -430,7 +462,8 @@ async def test_of_two_clicks_of_a_person_the_one_that_is_asked_for_counts(
     clicks = [full_click(link_id=1) for _ in range(2)]
     begun = [start_of(click, ANA, at_ms=STARTED + n) for n, click in enumerate(clicks)]
     await database.ledger.settle(clicks, begun, [])
-    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", bot_id=1, telegram_id=ANA)
+    of_ana = {"bot_id": 1, "telegram_id": ANA, "event_at": STARTED + 1}
+    event_id = await database.put(lane=UNATTRIBUTED, order_id="A", **of_ana)
     await database.attribute(touch=touch)
     assert (await database.row(event_id))["click_id"] == clicks[index].id
 

@@ -138,6 +138,30 @@ async def test_a_returning_persons_sale_goes_to_the_last_click_or_the_first_as_c
         assert reported.click_id == click.id
 
 
+async def test_a_sale_told_of_late_belongs_to_the_click_of_then_and_not_to_a_later_one(
+    database: Database,
+) -> None:
+    """Also one that is older than every start: clocks differ, and times are rounded."""
+    clicks = [await database.started(at_ms=NOW + at) for at in (10_000, 20_000, 30_000)]
+    for at_ms, click in ((20_000, clicks[1]), (29_999, clicks[1]), (30_000, clicks[2]), (9_000, clicks[0])):
+        reported = await database.report(of(order=str(at_ms), at_ms=NOW + at_ms))
+        assert reported is not None
+        assert reported.click_id == click.id
+
+
+@pytest.mark.parametrize("touch", ["last", "first"])
+async def test_no_click_that_came_after_a_sale_gets_it(database: Database, touch: Any) -> None:
+    """Ten minutes are left for clocks that differ."""
+    await database.started(at_ms=NOW + 600_001)
+    early, late = of(order="early", at_ms=NOW), of(order="late", at_ms=NOW + 1)
+    assert await database.ledger(touch).record_conversion(early) == Reported(
+        state="pending", reason=None, new=True
+    )
+    reported = await database.ledger(touch).record_conversion(late)
+    assert reported is not None
+    assert reported.click_id is not None
+
+
 async def test_a_sale_of_somebody_else_or_in_another_bot_does_not_get_the_click(database: Database) -> None:
     await database.started()
     for owner in (Owner(bot_id=1, telegram_id=BIA), Owner(bot_id=2, telegram_id=ANA)):
@@ -301,8 +325,7 @@ async def test_without_an_order_an_event_happens_once_to_a_person_and_once_to_a_
     database: Database,
 ) -> None:
     click = await database.started()
-    owner = Owner(bot_id=1, telegram_id=ANA)
-    of_person = of(id=person_event_id(owner, LEAD), event=LEAD, order_id=None)
+    of_person = of(id=person_event_id(1, LEAD, "a pseudonym"), event=LEAD, order_id=None)
     of_click = by(click, id=click_event_id(click.id, LEAD), event=LEAD, order_id=None)
     told = [await database.report(each) for each in (of_person, of_person, of_click, of_click)]
     assert [found.new for found in told if found] == [True, False, True, False]

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from backends.sql.erasure import SqlErasures
 from backends.sql.schema import outbox
-from domain.ids import ClickIds
+from domain.conversions import person_event_id
+from domain.ids import ClickIds, named_uuid
 from privacy.keyring import Keyring
 from tests.daemon_fixture import BOT, SLUG, Door, Site, captured_logs
 
@@ -264,6 +265,20 @@ async def test_with_sql_and_spool_down_a_sale_is_503_and_to_be_sent_again(site: 
 
 
 # ---------------------------------------------------------------- privacy
+
+
+async def test_nobody_finds_a_person_by_the_id_of_their_event_who_does_not_have_the_key_ring(
+    door: Door, site: Site
+) -> None:
+    """Destinations are told it, and it outlives an erasure: a name for it that anybody can make tells whose it is."""
+    told = [await post(door, {"bot": BOT, "event": "Lead", "telegram_id": ANA}) for _ in range(2)]
+    assert [answer["new"] for answer in told] == [True, False]
+    assert {answer["event_id"] for answer in told} == {told[0]["event_id"]}
+    for bot_id in range(3):
+        for name in (f"{bot_id}/Lead/person/{ANA}", f"{bot_id}/{ANA}/Lead", str(ANA)):
+            assert told[0]["event_id"] != str(named_uuid("event", name))
+    ring = Keyring(site.settings.secrets, site.clock)
+    assert told[0]["event_id"] == str(person_event_id(1, "Lead", ring.external_id(ANA)))
 
 
 def everything_under(root: Path) -> bytes:

@@ -156,6 +156,13 @@ def test_list_shows_the_newest_first_with_counts_of_all_states_and_lanes_that_ar
     assert "HELD" not in hands.outbox("list", "--webhook", "crm")
 
 
+def test_a_reason_with_brackets_is_shown_as_it_is(hands: Hands) -> None:
+    """Redaction puts words in brackets, and Meta may write what a table would take for its own markup."""
+    says = "(#100) bad [ip] and [/foo] [bold]"
+    hands.put(state="rejected", reason=says)
+    assert says in hands.outbox("list")
+
+
 def test_list_takes_states_a_destination_an_event_a_time_and_a_limit(hands: Hands) -> None:
     hands.put()
     hands.put(**FAILED)

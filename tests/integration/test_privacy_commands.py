@@ -115,7 +115,7 @@ async def test_an_export_and_a_profile_show_how_each_bot_knows_a_person_and_an_e
 
 
 async def test_an_export_shows_conversions_that_name_a_person_and_an_erasure_clears_them(site: Site) -> None:
-    """Also where no click of theirs is known; digests are named and not shown."""
+    """Also where no click of theirs is known."""
     row = {"event_id": UUID(int=1), "lane": "meta/123456789", "event": "Purchase", "event_at": NOW}
     row |= {"next_at": NOW, "state": "sent", "sent_at": NOW, "matched": "em external_id", "bot_id": 1}
     row |= {"telegram_id": ANA, "value": 49_900_000, "currency": "BRL", "order_id": "A-1"}
@@ -125,16 +125,10 @@ async def test_an_export_shows_conversions_that_name_a_person_and_an_erasure_cle
     text = trilha(site, "privacy", "export", "--telegram-id", str(ANA)).stdout
     whole = json.loads(text)
     [shown] = whole["conversions"]
-    assert (shown["bot"], shown["click"], shown["pixel"], shown["lane"]) == (
-        BOT,
-        None,
-        "123456789",
-        row["lane"],
-    )
-    assert (shown["value"], shown["currency"], shown["order_id"]) == ("49.9", "BRL", "A-1")
-    assert (shown["digests"], shown["matched"]) == (["em"], ["em", "external_id"])
+    assert (shown["bot"], shown["click"], shown["pixel"], shown["webhook"]) == (BOT, None, "123456789", None)
+    assert (shown["value"], shown["currency"], shown["order_id"]) == (49.9, "BRL", "A-1")
+    assert (shown["person"], shown["matched"]) == ({"em": ["digest-of-hers"]}, ["em", "external_id"])
     assert shown["sent_at"] == shown["event_at"]
-    assert "digest-of-hers" not in text
     assert {*shown} <= {*whole["labels"]}, "every name is explained"
     done = trilha(site, "privacy", "erase", "--telegram-id", str(ANA), "--json")
     assert json.loads(done.stdout)["erased"]["conversions"] == 1

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.meta.demo_sale import BUYER
 from tests.servers import free_port
 from tests.system import ROOT
 
@@ -67,9 +68,10 @@ def demo(tmp_path: Path) -> DemoRun:
 
 
 def test_the_demo_goes_the_whole_way_and_leaves_nothing_running(demo: DemoRun) -> None:
-    """The 302, the START, the reply, the click with owner, UTM and durability, the books; and the next day again.
+    """The 302, the START, the reply, the click with owner, UTM and durability, the books, the sale at Meta; and the next day
+    again.
 
-    Token and api_hash lie in files of mode 0600, and nothing prints them.
+    Tokens and api_hash lie in files of mode 0600, and nothing prints them; nor what the buyer tells of herself.
     """
     folder = demo.home / "telegram"
     for _ in range(2):
@@ -86,11 +88,16 @@ def test_the_demo_goes_the_whole_way_and_leaves_nothing_running(demo: DemoRun) -
         )
         assert re.search(r"\ndurability +synced\n", run.stdout)
         assert "The books balance." in run.stdout
+        assert re.search(r"\nPurchase [0-9a-f-]{36}\n(?:  .*\n)+  meta/120210000000001: sent\n", run.stdout)
+        assert re.search(r"matched +em ph fn external_id client_user_agent fbc\n", run.stdout)
+        assert not any(
+            told in run.stdout + run.stderr for told in BUYER.values() if "@" in told or "(" in told
+        )
         assert "error" not in run.stderr
         assert demo.left() == []
-        for name in ("bot-token", "bot-tokens", "api-hash", "telegram.key"):
+        for name in ("bot-token", "bot-tokens", "api-hash", "telegram.key", "pixel-token"):
             assert (folder / name).stat().st_mode & 0o777 == 0o600
-        for name in ("bot-token", "api-hash"):
+        for name in ("bot-token", "api-hash", "pixel-token"):
             assert (folder / name).read_text() not in run.stdout + run.stderr
 
 
@@ -144,7 +151,7 @@ def test_another_person_may_follow_until_ctrl_c_ends_it(
 def test_its_death_by_sigkill_leaves_no_orphans(demo: DemoRun, going_on: subprocess.Popen[str]) -> None:
     """The children are tied to it."""
     family = psutil.Process(going_on.pid).children(recursive=True)
-    assert len(family) >= 6
+    assert len(family) >= 7
     going_on.kill()
     going_on.wait(SECONDS)
     _, alive = psutil.wait_procs(family, timeout=30)

@@ -39,7 +39,7 @@ from tests.daemon_fixture import BOT, SLUG, Door, Site, captured_logs, request_b
 from tests.making import new_id
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("backends", "bot", "cli", "daemon", "domain", "privacy", "runtime")
+ROOMS = ("backends", "bot", "cli", "daemon", "delivery", "domain", "privacy", "runtime")
 
 # ---------------------------------------------------------------- what must not be found
 
@@ -544,6 +544,7 @@ def test_no_metric_takes_a_strangers_text_for_a_label(secret: str) -> None:
     metrics.bots({hostile: 1})
     metrics.delivery(hostile, 1)
     metrics.delivery_call(hostile)
+    metrics.conversion(hostile, hostile)
     metrics.lanes({hostile: 1})
     shown = metrics.render().decode()
     assert secret not in shown.replace(before, "")
@@ -557,7 +558,8 @@ def test_every_method_of_the_observer_that_takes_a_text_is_tried_above() -> None
             kinds = {str(kind) for part, kind in method.__annotations__.items() if part != "return"}
             if kinds & {"<class 'str'>", str(RedirectOutcome)}:
                 taking_text.add(name)
-    assert taking_text == {"redirect", "tier", "breaker", "start", "reply", "delivery", "delivery_call"}
+    tried = {"redirect", "tier", "breaker", "start", "conversion", "reply", "delivery", "delivery_call"}
+    assert taking_text == tried
 
 
 def test_what_is_told_in_the_known_words_is_counted_under_them() -> None:

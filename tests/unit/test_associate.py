@@ -112,9 +112,8 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
         self.stores = Stores()
-        self.minter = Minter(
-            Keyring.create(folder / "ring.json", self.clock), self.clock, node=0, attribution_days=28
-        )
+        ring = Keyring.create(folder / "ring.json", self.clock)
+        self.minter = Minter(ring, self.clock, node=0, attribution_days=28)
         self.associate = Associate(
             minter=self.minter,
             bots=Names(),
@@ -129,6 +128,7 @@ class Room:
             associate=self.associate,
             report=Report(
                 minter=self.minter,
+                external_id=ring.external_id,
                 names=Names(),
                 unsettled=self.stores,
                 ledger=self.stores,

@@ -206,3 +206,20 @@ def test_a_proof_of_the_app_that_is_missing_or_wrong_holds_the_lane_and_rejects_
     found = refusal(400, answer(100, message=says), {})
     assert (found.kind, found.code) == ("configuration", "100")
     assert "appsecret_proof" in found.reason
+
+
+def test_what_is_answered_reaches_a_terminal_without_anything_that_it_would_obey() -> None:
+    body = answer(100, message="\x1b[2Jbad\x07 \u202etxet\x00 field")
+    assert refusal(400, body, {}).reason == "[2Jbad txet field"
+    taken = accepted(b'{"events_received": 1}', {"X-Ad-Api-Version-Warning": "\x1b]0;v26.0 ends\x07"}, 1)
+    assert taken.warning == "]0;v26.0 ends"
+
+
+@pytest.mark.parametrize(
+    "said_back", ["EAAtestZCOnlyZBnoRealToken0123456789ZD", "IwAR2F4dbP0l7Mn1_aem_Kk", "c0ffee" * 12]
+)
+def test_a_secret_that_is_said_back_as_a_trace_is_not_kept(said_back: str) -> None:
+    assert refusal(400, answer(190, fbtrace_id=said_back), {}).trace is None
+    assert (
+        refusal(400, answer(190, fbtrace_id="AXvyk0g-_rT1Rj2mP9xQz3A"), {}).trace == "AXvyk0g-_rT1Rj2mP9xQz3A"
+    )

@@ -83,9 +83,8 @@ def of_order(event: str, order_id: str, **changes: Any) -> Delivery:
 
 
 def of_person(event: str, **changes: Any) -> Delivery:
-    conversion = Conversion(
-        id=person_event_id(OWNER, event), event=event, at_ms=BOUGHT_MS, owner=OWNER, **changes
-    )
+    identifier = person_event_id(OWNER.bot_id, event, EXTERNAL_ID)
+    conversion = Conversion(id=identifier, event=event, at_ms=BOUGHT_MS, owner=OWNER, **changes)
     return replace(_delivery(conversion, None), link_id=None, slug=None, enrichment=None)
 
 
