@@ -84,8 +84,8 @@ class Reported:
 class Delivery:
     """A conversion on its way to one destination, with what SQL knows of its click.
 
-    attempts: how often it was claimed, this time included. owner: whoever pressed START, or whom the conversion names.
-    slug: the link's. Everything of the click is None while SQL does not have it, and once it is erased.
+    attempts: how often something came of a claim, this one included; none does of a claimer that died. owner: whoever
+    pressed START, or whom the conversion names. slug: the link's. Everything of the click is None while SQL does not have it, and once it is erased.
     """
 
     lane: str

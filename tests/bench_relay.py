@@ -1,14 +1,17 @@
 """What a relay does in a second on one core: `python -m tests.bench_relay --events 30000 --lanes 3`.
 
-Events with sealed originals, from an outbox on SQLite below --dir to a loopback Meta in another process. A share of --bad
-of them is refused. CPU is this process's, in all its threads.
+Events with sealed originals, from an outbox on SQLite below --dir, or on PostgreSQL, to a loopback Meta in another process.
+A share of --bad of them is refused. CPU is this process's, in all its threads. `--isolation` prints instead how long events
+take beside a pixel that does not answer, and without it. `--profile` prints where the CPU goes.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
 import json
+import pstats
 import subprocess
 import sys
 import tempfile
@@ -16,11 +19,13 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from tests.delivery.isolation import measured, table
 from tests.delivery.shop import Shop, opened, token_of
+from tests.servers import PostgresServer
 
 PIXELS = [f"77700000000000{n}" for n in range(10)]
 
@@ -77,16 +82,32 @@ async def run(shop: Shop, lanes: int) -> tuple[float, float, Counter[str]]:
     return *took, states
 
 
-async def bench(given: argparse.Namespace) -> None:
+async def bench(given: argparse.Namespace, sql_url: str | None) -> None:
     with elsewhere() as meta, tempfile.TemporaryDirectory(dir=given.dir) as home:
-        async with opened(Path(home), meta) as shop:
+        async with opened(Path(home), meta, sql_url=sql_url) as shop:
             await fill(shop, meta, given.events, given.lanes, given.bad)
-            wall, cpu, states = await run(shop, given.lanes)
+            with profiled() if given.profile else nullcontext():
+                wall, cpu, states = await run(shop, given.lanes)
             calls = sum(shop.heard.answers.values())
             print(f"{given.events} events, {given.lanes} lanes, {given.bad:.1%} bad: {dict(states)}")
             print(
                 f"  {given.events / wall:.0f} events/s, {given.events / cpu:.0f} per second of CPU, {calls} calls"
             )
+
+
+@contextmanager
+def profiled() -> Iterator[None]:
+    """Of this thread: SQLite and the digests of other threads are not in it."""
+    profile = cProfile.Profile()
+    profile.enable()
+    yield
+    profile.disable()
+    pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+
+
+async def isolation(given: argparse.Namespace, sql_url: str | None) -> None:
+    with tempfile.TemporaryDirectory(dir=given.dir) as home:
+        print(table(await measured(Path(home), sql_url=sql_url, pairs=5, ticks=40)))
 
 
 def main() -> None:
@@ -95,7 +116,16 @@ def main() -> None:
     asked.add_argument("--lanes", type=int, default=3, choices=range(1, len(PIXELS) + 1))
     asked.add_argument("--bad", type=float, default=0.0)
     asked.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()))
-    asyncio.run(bench(asked.parse_args()))
+    asked.add_argument("--postgres", action="store_true")
+    asked.add_argument("--isolation", action="store_true")
+    asked.add_argument("--profile", action="store_true")
+    given = asked.parse_args()
+    work = isolation if given.isolation else bench
+    if not given.postgres:
+        asyncio.run(work(given, None))
+        return
+    with PostgresServer() as server:
+        asyncio.run(work(given, server.create_database("bench")))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class SqlOutbox:
         self._due_in_lane = due_in_lane()
         self._ids = packer(engine)
         these = among(engine, outbox.c.event_id) & (outbox.c.lane == bindparam("in_lane"))
-        self._claim = update(outbox).where(these).values(next_at=bindparam("until"), attempts=_ONE_MORE)
+        self._claim = update(outbox).where(these).values(next_at=bindparam("until"))
         self._change = update(outbox).where(these, _IS_OPEN)
         self._sent = update(outbox).where(these, _IS_OPEN | _ERASED_ON_ITS_WAY).values(**_SENT)
         self._postpone = self._change.values(**_POSTPONED)
@@ -169,8 +169,9 @@ _IS_OPEN = outbox.c.state.not_in(
 )
 # It was under way when its person was erased, and has arrived: whoever answers for it has to know. It names nobody any more.
 _ERASED_ON_ITS_WAY = (outbox.c.state == "skipped") & (outbox.c.reason == ERASED)
-_ONE_MORE = outbox.c.attempts + 1
-_SENT: Mapping[str, Any] = {
+# Counted where it is known what came of it: a claimer that died tells nothing about the event, and must not make it wait.
+_TRIED = {"attempts": outbox.c.attempts + 1}
+_SENT: Mapping[str, Any] = _TRIED | {
     "state": "sent",
     "reason": null(),
     "code": null(),
@@ -179,18 +180,17 @@ _SENT: Mapping[str, Any] = {
     "trace": bindparam("call"),
     "matched": bindparam("keys"),
 }
-_POSTPONED: Mapping[str, Any] = {
+_POSTPONED: Mapping[str, Any] = _TRIED | {
     "next_at": bindparam("until"),
     "reason": bindparam("why"),
     "code": bindparam("said"),
 }
 _GIVEN_BACK: Mapping[str, Any] = {
     "next_at": bindparam("until"),
-    "attempts": outbox.c.attempts - 1,
     "reason": func.coalesce(bindparam("why", type_=String), outbox.c.reason),
     "code": func.coalesce(bindparam("said", type_=String), outbox.c.code),
 }
-_ENDED: Mapping[str, Any] = {
+_ENDED: Mapping[str, Any] = _TRIED | {
     "state": bindparam("to"),
     "reason": bindparam("why"),
     "code": bindparam("said"),

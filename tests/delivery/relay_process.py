@@ -14,18 +14,17 @@ from backends.build import WORKER_PATIENCE
 from backends.sql.engine import close_engine, make_engine
 from daemon.worker import relay_of
 from delivery.meta.client import MetaClient
+from domain.clock import SystemClock
 from domain.observations import Silent
 from privacy.keyring import Keyring
 from privacy.redact import redact_event
 from runtime.logs import set_up_logs
 from runtime.settings import load_settings
-from tests.delivery.shop import ShiftedClock
 
 
-async def relay(lease: float, call: float, ahead: float) -> None:
+async def relay(lease: float, call: float) -> None:
     """Deliver until told to stop."""
-    settings, clock, stop = load_settings(), ShiftedClock(), asyncio.Event()
-    clock.advance(ahead)
+    settings, clock, stop = load_settings(), SystemClock(), asyncio.Event()
     set_up_logs("info", redact_event)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
@@ -42,9 +41,8 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--lease", type=float, default=2.0, help="seconds that claims are one's own")
     asked.add_argument("--call", type=float, default=1.0, help="seconds that a call to Meta may take")
-    asked.add_argument("--ahead", type=float, default=0.0, help="seconds that its clock is ahead")
     given = asked.parse_args()
-    asyncio.run(relay(given.lease, given.call, given.ahead))
+    asyncio.run(relay(given.lease, given.call))
 
 
 if __name__ == "__main__":

@@ -228,12 +228,10 @@ class RelayProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.kills = 0
 
-    def start(self, *, ahead: float = 0.0) -> None:
-        """ahead: seconds that its clock is ahead of the machine's."""
-        command = [*self._command, "--ahead", str(ahead)]
+    def start(self) -> None:
         with self._file.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     @property

@@ -14,15 +14,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from backends.sql.schema import outbox
-from delivery.schedule import LONGEST_SECONDS
 from domain.conversions import LaneStatus, meta_lane, pixel_of
 from tests.delivery.trade import Key, RelayProcess, Trade, trading
 from tests.meta import FakeMeta
+from tests.meta.kept import Call
 from tests.servers import PostgresServer
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ FIRST, WAVES = 400, 24
 """Starts of each pixel before the relay runs; then waves, in each of which every pixel has a sale too."""
 TOTAL = 20_000
 KILLS, LEASE_SECONDS, SEED = 10, 2.0, 20
-DRAIN_SECONDS, WAVE_SECONDS = 90.0, 0.5
+DRAIN_SECONDS, PATIENCE_SECONDS, WAVE_SECONDS = 90.0, 15.0, 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,7 +116,6 @@ class Story:
         held, sent = await self._timed("held", self._held)
         await self._timed("mended", self.mend)
         await self._timed("went on", self._went_on)
-        await self._later()
         await self._timed("drained", self.drain)
         assert await self.relay.stop() == 0
         return Result(
@@ -187,16 +187,18 @@ class Story:
     async def kills(self) -> None:
         """Each in the middle of its work: just after Meta has taken a call, whose answer cannot have been noted yet."""
         for _ in range(KILLS):
-            await self.meta.wait_for(self._taken(), seconds=30.0)
+            await self._until_taken()
             await asyncio.sleep(self._random.uniform(0.0, 1.5))
-            await self.meta.wait_for(self._taken(), seconds=30.0)
+            await self._until_taken()
             self.relay.kill()
             self.caught.append(await self._unmarked())
             self.relay.start()
 
-    def _taken(self) -> Any:
+    async def _until_taken(self) -> None:
+        """Or until it is plain that nothing comes any more, which is judged at the end."""
         before = len(self.meta.calls)
-        return lambda: any(call.events and call.status == 200 for call in self.meta.calls[before:])
+        with suppress(TimeoutError):
+            await self.meta.wait_for(lambda: any(map(_is_taken, self.meta.calls[before:])), PATIENCE_SECONDS)
 
     async def _unmarked(self) -> int:
         """What Meta has and SQL does not know of: it will be sent again."""
@@ -205,7 +207,7 @@ class Story:
 
     async def _held(self) -> tuple[list[LaneStatus], int]:
         """How the lanes are whose tokens are revoked, once the log says that they are late; and what was sent through them."""
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(DRAIN_SECONDS):
             while {line["lane"] for line in self.relay.log("a lane is late")} < self._names:
                 await asyncio.sleep(0.1)
         sent = await self.trade.count(outbox.c.lane.in_(self._names), outbox.c.state != "pending")
@@ -219,16 +221,9 @@ class Story:
 
     async def _went_on(self) -> None:
         """The lanes that were held, without anybody's telling the relay."""
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(DRAIN_SECONDS):
             while any(status.sent_at_ms is None for status in await self.trade.lanes(REVOKED)):
                 await asyncio.sleep(0.1)
-
-    async def _later(self) -> None:
-        """A quarter of an hour, which is the longest wait: an event that was claimed ten times by relays that died waits for
-        as long when it then fails.
-        """
-        assert await self.relay.stop() == 0
-        self.relay.start(ahead=LONGEST_SECONDS * 1.2)
 
     async def drain(self) -> None:
         """Until nothing is pending."""
@@ -249,6 +244,10 @@ async def journey(home: Path, *, sql_url: str | None = None, scale: float = 1.0)
     """From the first click to the last answer."""
     async with trading(home, PIXELS, seed=SEED, sql_url=sql_url) as trade:
         return await Story(trade, scale, LEASE_SECONDS).run()
+
+
+def _is_taken(call: Call) -> bool:
+    return call.status == 200 and call.events > 0
 
 
 def misplaced(result: Result) -> set[Key]:
