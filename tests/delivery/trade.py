@@ -206,6 +206,7 @@ class Trade:
                     unsettled=stores.chain,
                     ledger=stores.ledger,
                     spool=stores.disk,
+                    external_id=self.keyring.external_id,
                     phone_country=given.phone_country,
                     clock=self.site.clock,
                     observer=Silent(),
