@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import psutil
@@ -15,16 +17,24 @@ from tests.daemon_fixture import Site
 from tests.servers import HOST, free_port
 
 
-async def worker(site: Site, **more: str) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def worker(site: Site, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The process; it is gone afterwards."""
     given = site.settings
     names = ("home_dir", "sql_url", "private_bind", "public_bind")
     known = {name: str(getattr(given, name)) for name in names if getattr(given, name) is not None}
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cli.main", "work"),
         env=child_environment(**known, **more),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def told(url: str) -> httpx2.Response | None:
@@ -35,40 +45,32 @@ async def told(url: str) -> httpx2.Response | None:
             return None
 
 
-async def ended(process: asyncio.subprocess.Process) -> str:
-    process.send_signal(signal.SIGTERM)
-    _, said = await process.communicate()
-    return said.decode()
-
-
 async def test_health_and_metrics_of_delivery_are_where_the_setting_says(site: Site) -> None:
     port = free_port()
-    process = await worker(site, work_bind=f"{HOST}:{port}")
-    async with asyncio.timeout(30):
+    async with worker(site, work_bind=f"{HOST}:{port}") as process, asyncio.timeout(30):
         while (ready := await told(f"http://{HOST}:{port}/readyz")) is None:
             assert process.returncode is None
             await asyncio.sleep(0.05)
         while 'trilha_lanes{state="ok"}' not in (shown := await told(f"http://{HOST}:{port}/metrics")).text:
             await asyncio.sleep(0.05)
-    assert (ready.status_code, ready.json()) == (200, {"ready": True})
-    assert "trilha_deliveries_pending 0.0" in shown.text
-    await ended(process)
-    assert process.returncode == 0
+        assert (ready.status_code, ready.json()) == (200, {"ready": True})
+        assert "trilha_deliveries_pending 0.0" in shown.text
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
 
 
 async def test_a_taken_port_is_a_clear_error(site: Site) -> None:
     server = await asyncio.start_server(lambda _r, _w: None, HOST, 0)
     host, port = server.sockets[0].getsockname()
-    process = await worker(site, work_bind=f"{host}:{port}")
-    _, said = await asyncio.wait_for(process.communicate(), 30)
+    async with worker(site, work_bind=f"{host}:{port}") as process:
+        _, said = await asyncio.wait_for(process.communicate(), 30)
     server.close()
     assert process.returncode == 2
     assert "TRILHA_WORK_BIND" in said.decode()
 
 
 async def test_without_the_setting_it_listens_nowhere(site: Site) -> None:
-    process = await worker(site)
-    inside = psutil.Process(process.pid)
-    await until(lambda: inside.num_threads() > 3 or process.returncode is not None)
-    assert [held for held in inside.net_connections() if held.status == psutil.CONN_LISTEN] == []
-    await ended(process)
+    async with worker(site) as process:
+        inside = psutil.Process(process.pid)
+        await until(lambda: inside.num_threads() > 3 or process.returncode is not None)
+        assert [held for held in inside.net_connections() if held.status == psutil.CONN_LISTEN] == []
