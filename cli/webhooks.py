@@ -162,9 +162,7 @@ async def _pinged(webhook: Webhook, given: Settings) -> dict[str, Any]:
         raise ConfigError(
             f"the secret of the webhook {webhook.name} does not open with the key ring that is here"
         )
-    destination = WebhookDestination(
-        name=webhook.name, url=webhook.url, secret=secret, client=_client(given), clock=CLOCK
-    )
+    destination = WebhookDestination(url=webhook.url, secret=secret, client=_client(given), clock=CLOCK)
     began = CLOCK.monotonic()
     heard = await destination.ping()
     took_ms = round((CLOCK.monotonic() - began) * 1000)

@@ -84,9 +84,7 @@ class StoredDestinations:
             return _to_mend(
                 "secret", "no key of this machine opens its secret. Run: trilha webhook add --replace"
             )
-        return WebhookDestination(
-            name=name, url=webhook.url, secret=secret, client=self._posts, clock=self._clock
-        )
+        return WebhookDestination(url=webhook.url, secret=secret, client=self._posts, clock=self._clock)
 
 
 def _no_token(pixel: str, *, there: bool) -> Refusal:

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any
 
 from domain.conversions import CLICK_EVENT, MICROS, NOTHING, PURCHASE, START_EVENT, Money
 from domain.errors import InvalidConversion
 
-T = TypeVar("T")
 MOST_VALUE = 10**9
 MOST_CONTENTS = 50
 MOST_ITEMS = 1_000_000

@@ -34,8 +34,7 @@ class WebhookDestination:
 
     most = MOST_EVENTS
 
-    def __init__(self, *, name: str, url: str, secret: str, client: SafeHttp, clock: Clock) -> None:
-        self.name = name
+    def __init__(self, *, url: str, secret: str, client: SafeHttp, clock: Clock) -> None:
         self._url, self._secret = url, secret.encode()
         self._client, self._clock = client, clock
 

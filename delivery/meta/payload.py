@@ -23,7 +23,6 @@ PATIENCE_MS = 600_000
 CONSENT_MS = 24 * 3_600_000
 """The same where `Sec-GPC` is honoured: without its click nobody knows whether it may be sent, so it is not."""
 RETRY_S = 15.0
-MAX_REASON = 200
 _OLDEST_MS = OLDEST_S * 1000 - 60_000
 """A minute less than Meta's 7 days: one that is too old loses its whole batch, and the way there takes time."""
 _PEOPLE = frozenset({"human", "in_app"})
@@ -53,7 +52,7 @@ def prepared(
     event = _event(delivery, original, now_ms, external_id, source_url)
     found = faults(event, now_s=now_ms // 1000)
     if found:
-        return Never(state="rejected", reason=found[0][:MAX_REASON])
+        return Never(state="rejected", reason=found[0])
     try:
         body = _encode(event)
     except ValueError:

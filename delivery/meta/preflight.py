@@ -47,11 +47,6 @@ def faults(event: Mapping[str, Any], *, now_s: int) -> tuple[str, ...]:
     return tuple(_faults(event, now_s))
 
 
-def custom_faults(custom: Mapping[str, Any]) -> tuple[str, ...]:
-    """Everything that Meta would refuse these `custom_data` for: to be asked when an operator gives them."""
-    return tuple(_of_custom(custom)) if custom else ()
-
-
 def _faults(event: Mapping[str, Any], now_s: int) -> Iterator[str]:
     if not event.keys() <= _EVENT_FIELDS:
         yield "the event has an unknown field"

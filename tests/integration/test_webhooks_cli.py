@@ -241,7 +241,6 @@ def events(count: int) -> list[Ready]:
 
 def destination(receiver: Receiver, clock: ManualClock) -> WebhookDestination:
     return WebhookDestination(
-        name="crm",
         url=f"http://{LOOPBACK}:{receiver.port}/in",
         secret=SECRET,
         client=SafeHttp(allowed=[LOOPBACK], seconds=PATIENT),

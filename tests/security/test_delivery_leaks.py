@@ -334,7 +334,7 @@ async def test_no_value_that_holds_a_secret_or_a_person_says_so_when_it_is_print
             base_url="",
             honour_gpc=False,
         ),
-        WebhookDestination(name="crm", url=url, secret=WEBHOOK_SECRET, client=SafeHttp(), clock=clock),
+        WebhookDestination(url=url, secret=WEBHOOK_SECRET, client=SafeHttp(), clock=clock),
         Visit(**visit),
     ]
     await client.close()

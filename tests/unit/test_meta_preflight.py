@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from delivery.meta.preflight import custom_faults, faults
+from delivery.meta.preflight import faults
 
 # The first text that hypothesis makes on a machine takes it seconds.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -196,9 +196,9 @@ def test_what_too_many_people_share_is_refused_alone_and_taken_with_more(keys: t
         assert of(chat | {"user_data": user | more}) == ()
 
 
-def test_custom_data_can_be_asked_about_before_there_is_an_event() -> None:
-    assert custom_faults({}) == custom_faults({"status": "x", "num_items": 2}) == ()
-    assert custom_faults({"status": None, "currency": "XTR"}) == (
+def test_all_that_is_wrong_with_custom_data_is_said_at_once() -> None:
+    assert of(event(custom_data={"status": "x", "num_items": 2})) == ()
+    assert of(event(custom_data={"status": None, "currency": "XTR"})) == (
         "currency is not one of ISO 4217 that Meta can take",
         "custom_data has an empty value, is too large or too deep",
     )

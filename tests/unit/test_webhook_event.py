@@ -260,7 +260,6 @@ def test_the_receivers_of_the_page_need_nothing_but_their_languages() -> None:
 
 def destination() -> WebhookDestination:
     return WebhookDestination(
-        name="crm",
         url="https://crm.example.com/s3cr3t",
         secret=SECRET,
         client=SafeHttp(),
