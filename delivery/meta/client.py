@@ -107,7 +107,7 @@ class MetaClient:
                 return _Heard(answer.status_code, await _start_of(answer), answer.headers)
         except (TimeoutError, httpx2.TimeoutException):
             return _temporary("timeout", "Meta did not answer in time")
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             # Its text may quote what was sent.
             return _temporary("connection", f"the connection to Meta failed: {type(error).__name__}")
 

@@ -173,6 +173,15 @@ async def test_nobody_there_is_temporary() -> None:
     await meta.close()
 
 
+async def test_a_url_that_is_none_is_an_answer_too() -> None:
+    meta = MetaClient("https://meta\x7f")
+    for call in (meta.events(PIXEL, OURS, BODIES), meta.quality(PIXEL, OURS)):
+        answer = await call
+        assert isinstance(answer, Refusal)
+        assert (answer.kind, answer.code) == ("temporary", "connection")
+    await meta.close()
+
+
 async def _hangs_up(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
