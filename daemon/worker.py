@@ -79,9 +79,9 @@ async def work(
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
         (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
     )
-    background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     meta = MetaClient(settings.meta_url)
     relay = relay_of(settings, engine, keyring, meta, clock, observer or Silent())
+    background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     delivering = asyncio.create_task(relay.run(stop))
     try:
         await _settle_until(stop, settler)

@@ -102,7 +102,7 @@ class Relay:
             if not self._down:
                 _log.warning("delivery waits", reason=str(error))
             self._down = True
-            return jitter(DOWN_SECONDS, 0.5)
+            return self._tools.jitter(DOWN_SECONDS, 0.5)
         except Exception:  # noqa: BLE001  as above
             _log.exception("delivery stumbled")
             return DOWN_SECONDS
