@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
-from uuid import UUID
 
 from domain.attribution import Owner, Start
 from domain.click import Click
@@ -13,19 +12,13 @@ from domain.errors import StoreUnavailable, UnknownBot
 from domain.links import Bot
 from domain.observations import Observer
 from domain.outcomes import LedgerRow
-from domain.ports import StartSpool
+from domain.ports import StartSpool, Unsettled
 from privacy.token import Minter
 
 LEDGER_SECONDS = 2.5
 LATE_MS = 5000
 MAX_TELEGRAM_ID = 2**52 - 1  # Telegram promises at most 52 significant bits for a person
 COMMAND = "/start"
-
-
-class Unsettled(Protocol):
-    """Finds a click that SQL may not have yet."""
-
-    async def find_unsettled(self, click_id: UUID) -> Click | None: ...
 
 
 class Starts(Protocol):

@@ -9,7 +9,6 @@ from uuid import UUID
 from delivery.meta.normalise import KEYS, digests
 from delivery.particulars import Content, custom_of, event_name, moment_of, money_of, needed, order_key
 from domain.attribution import ClickRef, Owner
-from domain.click import Click
 from domain.clock import Clock
 from domain.conversions import (
     ERASED,
@@ -25,7 +24,7 @@ from domain.conversions import (
 from domain.errors import InvalidConversion, StoreUnavailable, UnknownBot, UnknownClick
 from domain.links import Bot, Link
 from domain.observations import Observer
-from domain.ports import ConversionSpool
+from domain.ports import ConversionSpool, Unsettled
 from privacy.token import Minter
 
 LEDGER_SECONDS = 2.5
@@ -33,12 +32,6 @@ LINK_NOT_KNOWN = 0
 PERSON_FIELDS = tuple(KEYS)
 """What may be told of a person, under our API's names."""
 DEFERRED: Literal["deferred"] = "deferred"
-
-
-class Unsettled(Protocol):
-    """Finds a click that SQL may not have yet."""
-
-    async def find_unsettled(self, click_id: UUID) -> Click | None: ...
 
 
 class Conversions(Protocol):

@@ -12,7 +12,7 @@ import msgspec
 from delivery.destination import Never, NotYet, Prepared, Ready
 from domain.click import Click
 from domain.clock import iso
-from domain.conversions import CLICK_EVENT, LIFE_MS, MICROS, TOO_OLD, Conversion, Delivery
+from domain.conversions import CLICK_EVENT, LIFE_MS, MICROS, PEOPLE, TOO_OLD, Conversion, Delivery
 from domain.enrichment import Enrichment, TrafficClass
 
 VERSION = 1
@@ -21,8 +21,6 @@ OLDEST_MS = LIFE_MS
 PATIENCE_MS = 3600 * 1000
 """How long a conversion waits for what settling adds to its click."""
 AGAIN_SECONDS = 30.0
-PEOPLE: frozenset[TrafficClass] = frozenset({"human", "in_app"})
-"""Classes whose page views are reported."""
 _json = msgspec.json.Encoder(decimal_format="number")
 
 

@@ -12,12 +12,14 @@ from uuid import UUID
 
 from domain.attribution import ClickRef, Owner
 from domain.click import Click
-from domain.enrichment import Enrichment
+from domain.enrichment import Enrichment, TrafficClass
 from domain.ids import named_uuid
 
 PAGE_VIEW, VIEW_CONTENT, LEAD, PURCHASE = "PageView", "ViewContent", "Lead", "Purchase"
 CLICK_EVENT, START_EVENT = PAGE_VIEW, VIEW_CONTENT
 """What a click and a start are reported as."""
+PEOPLE: frozenset[TrafficClass] = frozenset({"human", "in_app"})
+"""Traffic classes whose page views are reported."""
 MICROS = 1_000_000
 UNATTRIBUTED = ""
 _META, _WEBHOOK = "meta/", "webhook/"
@@ -85,7 +87,8 @@ class Delivery:
     """A conversion on its way to one destination, with what SQL knows of its click.
 
     attempts: how often something came of a claim, this one included; none does of a claimer that died. owner: whoever
-    pressed START, or whom the conversion names. slug: the link's. Everything of the click is None while SQL does not have it, and once it is erased.
+    pressed START, or whom the conversion names. slug: the link's. Everything of the click is None while SQL does not have
+    it, and once it is erased.
     """
 
     lane: str

@@ -33,6 +33,12 @@ class ClickStore(Protocol):
     async def discard(self, click_id: UUID) -> None: ...
 
 
+class Unsettled(Protocol):
+    """Finds a click that SQL may not have yet."""
+
+    async def find_unsettled(self, click_id: UUID) -> Click | None: ...
+
+
 class StartSpool(Protocol):
     """Keeps a start that the ledger cannot take now; it is settled later."""
 
@@ -51,9 +57,9 @@ class Ledger(Protocol):
     `record_start` writes the start, and with it the click when the caller has found it elsewhere; the row it returns
     says who owns the click. It returns None for a direct start. `record_conversion` writes a conversion's rows, one for each
     lane, once for each id; `too_old` makes the one to the pixel dead from the beginning. It returns None, having written
-    nothing, for a click that is not known and whose link the conversion does not say. `settle` writes many facts in one transaction; `erased` are the
-    clicks in whose place a spool holds a tombstone, `enrichments` what is added to some of the clicks, by their ids;
-    `conversions` come after the starts that they may depend on.
+    nothing, for a click that is not known and whose link the conversion does not say. `settle` writes many facts in one
+    transaction; `erased` are the clicks in whose place a spool holds a tombstone, `enrichments` what is added to some of
+    the clicks, by their ids; `conversions` come after the starts that they may depend on.
     """
 
     async def record_start(self, start: Start, click: Click | None) -> LedgerRow | None: ...
@@ -137,8 +143,8 @@ class Outbox(Protocol):
     `due` gives the lanes (UNATTRIBUTED too) that have something due, without reading their queues. `claim` takes up to
     `limit` of a lane's due deliveries, longest due first; nobody else gets them before `until_ms`, which is also when
     they are due again should their claimer die. `sent`, `postpone` and `end` change only what is still pending; `sent` also
-    what was erased while it was under way, as it has arrived all the same. `matched` is what of the person was sent, by event. `postpone` with `back` gives a claim
-    back as if it had not been made. `hold` says since when and why a lane is held, and `release` that it is not;
+    what was erased while it was under way, as it has arrived all the same. `matched` is what of the person was sent, by
+    event. `postpone` with `back` gives a claim back as if it had not been made. `hold` says since when and why a lane is held, and `release` that it is not;
     `heard` notes a destination's warning, None that there is none. `attribute` finds the clicks of people that conversions
     in the UNATTRIBUTED lane name, moves what has one to the lane of its link's pixel, and ends as skipped what has waited
     longer than `give_up_ms` allows; the number of conversions moved.

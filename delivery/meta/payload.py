@@ -13,8 +13,8 @@ import msgspec
 from delivery.destination import Never, NotYet, Prepared, Ready
 from delivery.meta.identifiers import is_fbc, is_fbp, public_address
 from delivery.meta.normalise import hashed_city, hashed_country, hashed_state
-from delivery.meta.preflight import AHEAD_S, CHAT, HASHED, OLDEST_S, WEBSITE, faults
-from domain.conversions import CLICK_EVENT, MICROS, TOO_OLD, Conversion, Delivery, Money
+from delivery.meta.preflight import AHEAD_S, CHAT, HASHED, WEBSITE, faults
+from domain.conversions import CLICK_EVENT, LIFE_MS, MICROS, PEOPLE, TOO_OLD, Conversion, Delivery, Money
 from domain.enrichment import Geo
 from privacy.seal import Original
 
@@ -23,9 +23,8 @@ PATIENCE_MS = 600_000
 CONSENT_MS = 24 * 3_600_000
 """The same where `Sec-GPC` is honoured: without its click nobody knows whether it may be sent, so it is not."""
 RETRY_S = 15.0
-_OLDEST_MS = OLDEST_S * 1000 - 60_000
+_OLDEST_MS = LIFE_MS - 60_000
 """A minute less than Meta's 7 days: one that is too old loses its whole batch, and the way there takes time."""
-_PEOPLE = frozenset({"human", "in_app"})
 _HOUR_S = 3600.0
 _MAX_AGENT = 2048
 _encode = msgspec.json.Encoder().encode
@@ -88,7 +87,7 @@ def _no_person(delivery: Delivery, age_ms: int) -> Never | None:
         late = age_ms >= PATIENCE_MS
         return Never(state="skipped", reason="traffic class not known") if late else None
     kind = delivery.enrichment.traffic.kind
-    return None if kind in _PEOPLE else Never(state="skipped", reason=f"traffic class {kind}")
+    return None if kind in PEOPLE else Never(state="skipped", reason=f"traffic class {kind}")
 
 
 def _not_yet(delivery: Delivery, now_ms: int, patience_ms: int) -> NotYet | None:

@@ -11,9 +11,9 @@ from typing import Any
 from delivery.meta.currencies import CURRENCIES
 from delivery.meta.identifiers import is_address, is_fbc, is_fbp
 from delivery.meta.letters import DIGEST, DIGEST_OF_NOTHING
-from domain.conversions import PURCHASE
+from domain.conversions import LIFE_MS, PURCHASE
 
-OLDEST_S = 7 * 86_400
+_OLDEST_S = LIFE_MS // 1000
 AHEAD_S = 60
 """Meta states no bound for times to come; a minute is what others allow."""
 HASHED = ("em", "ph", "fn", "ln", "ge", "db", "ct", "st", "zp", "country")
@@ -70,7 +70,7 @@ def _faults(event: Mapping[str, Any], now_s: int) -> Iterator[str]:
 def _of_time(time: Any, now_s: int) -> Iterator[str]:
     if type(time) is not int:
         yield "event_time is not in whole seconds"
-    elif time < now_s - OLDEST_S:
+    elif time < now_s - _OLDEST_S:
         yield "event_time is older than 7 days"
     elif time > now_s + AHEAD_S:
         yield "event_time is in the future"
