@@ -6,6 +6,7 @@ a webhook's are HTTP statuses, and what kept a call from being made. Reasons are
 
 from collections.abc import Mapping
 
+from delivery.destination import RECEIVED
 from domain.conversions import ERASED, NO_SUCH_CLICK, TOO_OLD, DeliveryState, pixel_of, webhook_of
 
 MAY_HAVE_PASSED = (
@@ -74,7 +75,7 @@ _OF_META: Mapping[str, str] = {
     "2500": _RENEW,
     "2635": "this version of Meta's API has ended: update Trilha, then: trilha outbox retry --pixel {pixel}",
     "368": "Meta blocks the account for now: see Account Quality in Business Support; it is sent again by itself",
-    "received": _SHORT,
+    RECEIVED: _SHORT,
     **dict.fromkeys(("4", "17", "32", "613"), _SLOWER),
     **dict.fromkeys((str(code) for code in range(80_000, 80_015)), _SLOWER),
     **dict.fromkeys(("1", "2", "341", "5000", "21009"), _BY_ITSELF),

@@ -131,7 +131,8 @@ class Lane:
         return False
 
     async def _went_well(self, sent: Sent, events: int, turn: Turn) -> bool:
-        await self._marks_back(sent.left)
+        if sent.left:
+            await self._marks.give_back(sent.left)
         if sent.answer is not None:
             self._pace.answered(turn, self._clock.monotonic(), events=events, was_split=sent.was_split)
             await self._release()
@@ -142,7 +143,7 @@ class Lane:
         self._try_at = now + HELD_SECONDS
         match refusal.kind:
             case "configuration":
-                await self._marks_back(left)
+                await self._marks.give_back(left)
                 await self._hold(refusal)
             case "throttled":
                 await self._marks.give_back(left, self._pace.throttled(turn, now, refusal.retry_after))
@@ -158,10 +159,6 @@ class Lane:
                 code=sent.answer.code,
                 reason=sent.answer.reason[:MAX_TEXT],
             )
-
-    async def _marks_back(self, left: Sequence[Claim]) -> None:
-        if left:
-            await self._marks.give_back(left)
 
     async def _hold(self, refusal: Refusal) -> None:
         """Until the operator has mended it. Said once for each reason; the events stay, and end after 7 days."""

@@ -16,7 +16,7 @@ from tenacity import (
 )
 
 from delivery.bisection import Bisection
-from delivery.destination import Accepted, Answer, Destination, Refusal
+from delivery.destination import RECEIVED, Accepted, Answer, Destination, Refusal
 from delivery.marks import Claim, Marks
 from delivery.schedule import RECEIVED_ATTEMPTS
 from domain.clock import Clock
@@ -28,7 +28,6 @@ BATCH_SECONDS = 20.0
 """After so long no further call of a batch is begun. The last one, with all its attempts, ends within the lease."""
 QUICK_ATTEMPTS = 3
 _WAIT = wait_random_exponential(multiplier=0.2, max=2.0)
-_RECEIVED = "received"
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -99,7 +98,7 @@ class Sender:
         if isinstance(answer, Accepted):
             parts.accepted()
             await self._marks.sent(part, answer)
-        elif answer.kind != "event" and not _is_short(answer):
+        elif answer.kind != "event":
             return answer
         elif len(part) > 1:
             parts.split()
@@ -122,18 +121,13 @@ class Sender:
 
 
 def _may_pass_soon(answer: Answer) -> bool:
-    if isinstance(answer, Accepted) or answer.kind != "temporary":
-        return False
-    return answer.retry_after is None and not _is_short(answer)
+    return isinstance(answer, Refusal) and answer.kind == "temporary" and answer.retry_after is None
 
 
 def _is_rejected(answer: Answer) -> bool:
-    return isinstance(answer, Refusal) and answer.kind == "event" and not _is_short(answer)
-
-
-def _is_short(answer: Refusal) -> bool:
-    """The destination says that it has received fewer events than it was sent: not which, and not why."""
-    return answer.code.partition(" ")[0] == _RECEIVED
+    if isinstance(answer, Accepted) or answer.kind != "event":
+        return False
+    return answer.code.partition(" ")[0] != RECEIVED
 
 
 def _last_answer(state: RetryCallState) -> Answer:

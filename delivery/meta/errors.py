@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from delivery.destination import Accepted, Answer, Refusal, RefusalKind
+from delivery.destination import RECEIVED, Accepted, Answer, Refusal, RefusalKind
 from privacy.redact import printable, redact_text
 
 MAX_BODY = 65_536
@@ -72,7 +72,7 @@ def accepted(body: bytes, headers: Mapping[str, str], sent: int) -> Answer:
         return refusal(200, body, headers)
     return Refusal(
         kind="event",
-        code=f"received {received}"[:20],
+        code=f"{RECEIVED} {received}"[:20],
         reason=_messages(answer) or f"received {received} of {sent} events"[:MAX_REASON],
         trace=_trace(answer),
         warning=_warning(headers),

@@ -212,7 +212,7 @@ async def test_a_batch_that_was_not_wholly_received_is_halved_and_an_event_alone
 
 async def test_an_event_that_is_never_received_is_dead_after_its_attempts(desk: Desk) -> None:
     [event] = await desk.put()
-    desk.to(meta := Scripted(refusal("temporary", "received")))
+    desk.to(meta := Scripted(refusal("event", "received")))
     await desk.turns(60 * 60, every=60.0)
     row = await desk.row(event)
     assert (row.state, row.attempts) == ("dead", RECEIVED_ATTEMPTS)
