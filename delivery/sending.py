@@ -23,9 +23,9 @@ from domain.clock import Clock
 from domain.observations import Observer
 
 LEASE_SECONDS = 60.0
-"""How long claims are nobody else's: twice what the slowest batch takes, and soon enough after a crash."""
+"""How long claims are nobody else's: longer than the slowest batch takes, and soon enough after a crash."""
 BATCH_SECONDS = 20.0
-"""After so long no further call of a batch is begun. The last one, with all its attempts, ends within the lease."""
+"""After so long no further call of a batch is begun. The last one ends within the lease: its attempts take 10 s each."""
 QUICK_ATTEMPTS = 3
 _WAIT = wait_random_exponential(multiplier=0.2, max=2.0)
 Sleep = Callable[[float], Awaitable[None]]
