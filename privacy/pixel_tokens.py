@@ -9,15 +9,6 @@ from domain.pixels import SealedCredentials
 from privacy.keyring import Keyring
 from privacy.secret_box import open_secret, seal_secret
 
-__all__ = [
-    "Credentials",
-    "HeldCredentials",
-    "PixelTokens",
-    "SealedCredentials",
-    "TokenState",
-    "valid_access_token",
-    "valid_app_secret",
-]
 TokenState = Literal["sealed", "unreadable", "none"]
 # Meta promises neither a length nor an alphabet; tokens begin with EAA and have some 200 characters, those of apps have
 # a `|` in them. Beside that, whatever a bearer token may have in a header (RFC 6750) is taken. Refused is the rest, as what

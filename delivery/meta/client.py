@@ -17,7 +17,6 @@ from delivery.meta.errors import MAX_BODY, accepted, refusal
 from delivery.meta.quality import FIELDS, EventQuality, read_quality
 from privacy.pixel_tokens import Credentials
 
-__all__ = ["CALL_SECONDS", "VERSION", "Credentials", "MetaClient"]
 VERSION = "v26.0"
 """Of the Graph API: current in July 2026. Meta ends each some day, and warns of it in a header of its answers."""
 CONNECT_SECONDS = 2.0

@@ -5,9 +5,10 @@ in `delivery/`.
 from collections.abc import Callable, Sequence
 
 from delivery.destination import Answer, Prepared, Ready
-from delivery.meta.client import Credentials, MetaClient
+from delivery.meta.client import MetaClient
 from delivery.meta.payload import prepared
 from domain.conversions import Delivery
+from privacy.pixel_tokens import Credentials
 from privacy.seal import Original, Sealer
 
 MOST_EVENTS = 1000

@@ -24,14 +24,14 @@ from backends.sql.schema import outbox
 from backends.sql.webhooks import SqlWebhooks
 from daemon.worker import work
 from delivery.destinations import StoredDestinations
-from delivery.meta.client import Credentials, MetaClient
+from delivery.meta.client import MetaClient
 from delivery.relay import Relay
 from delivery.safe_http import SafeHttp
 from domain.conversions import LEAD, PURCHASE
 from domain.observations import Silent
 from domain.webhooks import Webhook
 from privacy.keyring import Keyring
-from privacy.pixel_tokens import PixelTokens
+from privacy.pixel_tokens import Credentials, PixelTokens
 from privacy.webhook_secrets import WebhookSecrets
 from tests.daemon_fixture import BOT, SLUG, Door, Site
 from tests.delivery.shop import AGENT, ShiftedClock, token_of

@@ -26,7 +26,7 @@ from backends.sql.schema import clicks as clicks_table
 from backends.sql.schema import outbox
 from backends.sql.webhooks import SqlWebhooks
 from delivery.destinations import StoredDestinations
-from delivery.meta.client import Credentials, MetaClient
+from delivery.meta.client import MetaClient
 from delivery.relay import Relay
 from delivery.safe_http import SafeHttp
 from domain.click import Click
@@ -34,7 +34,7 @@ from domain.clock import SystemClock
 from domain.conversions import START_EVENT, LaneStatus, click_event_id, meta_lane
 from domain.links import Link
 from privacy.keyring import Keyring, current_period
-from privacy.pixel_tokens import PixelTokens
+from privacy.pixel_tokens import Credentials, PixelTokens
 from privacy.seal import Original, Sealer
 from tests.contracts.test_ledger import ADDED
 from tests.delivery.desk import Counting

@@ -11,10 +11,9 @@ import pytest
 from backends.sql.pixels import SqlPixels
 from backends.sql.schema import outbox
 from daemon.worker import work
-from delivery.meta.client import Credentials
 from delivery.relay import Relay
 from privacy.keyring import Keyring
-from privacy.pixel_tokens import PixelTokens
+from privacy.pixel_tokens import Credentials, PixelTokens
 from tests.daemon_fixture import SLUG, Site, captured_logs
 from tests.meta.server import FakeMeta
 

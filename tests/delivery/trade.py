@@ -25,7 +25,6 @@ from backends.sql.pixels import SqlPixels
 from backends.sql.schema import clicks, outbox
 from cli.clicks import catalog_in, minter_of
 from cli.common import stores_of
-from delivery.meta.client import Credentials
 from delivery.report import Report, ReportRequest
 from domain.click import Click
 from domain.conversions import (
@@ -39,7 +38,7 @@ from domain.conversions import (
 )
 from domain.observations import Silent
 from privacy.keyring import Keyring, current_period
-from privacy.pixel_tokens import PixelTokens
+from privacy.pixel_tokens import Credentials, PixelTokens
 from privacy.seal import Original, Sealer
 from privacy.token import Minter
 from runtime.settings import child_environment

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from delivery.destination import Accepted, Refusal
-from delivery.meta.client import Credentials, MetaClient
+from delivery.meta.client import MetaClient
 from delivery.meta.errors import MAX_BODY
 from delivery.meta.quality import EventQuality
+from privacy.pixel_tokens import Credentials
 from tests.daemon_fixture import captured_logs
 from tests.making import PATIENT
 from tests.servers import HOST, free_port

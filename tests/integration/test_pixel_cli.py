@@ -19,12 +19,12 @@ from backends.sql.outbox import SqlOutbox
 from backends.sql.pixels import SqlPixels
 from backends.sql.schema import outbox
 from cli.main import app
-from delivery.meta.client import Credentials
 from domain.clock import SystemClock
 from domain.conversions import meta_lane
 from domain.errors import ConfigError
+from domain.pixels import SealedCredentials
 from privacy.keyring import Keyring
-from privacy.pixel_tokens import HeldCredentials, PixelTokens, SealedCredentials
+from privacy.pixel_tokens import Credentials, HeldCredentials, PixelTokens
 from tests.making import PATIENT, new_id
 from tests.meta import FakeMeta
 

@@ -8,12 +8,12 @@ import pytest
 
 from domain.clock import ManualClock
 from domain.errors import ConfigError
+from domain.pixels import SealedCredentials
 from privacy.keyring import Keyring
 from privacy.pixel_tokens import (
     Credentials,
     HeldCredentials,
     PixelTokens,
-    SealedCredentials,
     valid_access_token,
     valid_app_secret,
 )
