@@ -13,7 +13,7 @@ from delivery.pace import LARGEST, Pace, Turn
 from delivery.preparing import prepare
 from delivery.sending import Sender, Sent, Sleep
 from domain.clock import Clock
-from domain.conversions import LaneStatus
+from domain.conversions import LIFE_MS, TOO_OLD, Delivery, LaneStatus
 from domain.observations import Observer
 from domain.ports import Outbox
 from runtime.logs import get_logger
@@ -103,13 +103,12 @@ class Lane:
         destination = await self._tools.destinations.of(self.name)
         if isinstance(destination, Refusal):
             await self._hold(destination)
+            await self._end_late(destination)
             return False
         most = LARGEST if destination is None else min(turn.most, destination.most)
         limit = most if self._held is None else 1
         now_ms = self._clock.now_ms()
-        claimed = await self._outbox.claim(
-            self.name, limit, now_ms=now_ms, until_ms=now_ms + round(self._tools.lease * 1000)
-        )
+        claimed = await self._claim(limit, now_ms)
         if destination is None:
             await self._marks.end([delivery.conversion.id for delivery in claimed], "skipped", GONE)
             return len(claimed) == limit
@@ -117,6 +116,17 @@ class Lane:
         ready = await prepare(destination, claimed, self._marks, now_ms=now_ms, spread=spread)
         went = not ready or await self._send(destination, ready, turn, spread)
         return went and len(claimed) == limit
+
+    async def _claim(self, limit: int, due_ms: int) -> list[Delivery]:
+        until_ms = self._clock.now_ms() + round(self._tools.lease * 1000)
+        return await self._outbox.claim(self.name, limit, now_ms=due_ms, until_ms=until_ms)
+
+    async def _end_late(self, refusal: Refusal) -> None:
+        """Nothing is claimed while there is nobody to send it to: what has been due for 7 days is over nevertheless."""
+        due_ms = self._clock.now_ms() - LIFE_MS
+        while not self._tools.stop.is_set() and (late := await self._claim(LARGEST, due_ms)):
+            ids = [delivery.conversion.id for delivery in late]
+            await self._marks.end(ids, "dead", f"{TOO_OLD}: {refusal.reason}")
 
     async def _send(
         self, destination: Destination, ready: Sequence[Claim], turn: Turn, spread: float

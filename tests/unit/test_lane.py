@@ -11,6 +11,7 @@ import pytest_asyncio
 from delivery.destination import Accepted, Never, NotYet, Ready
 from delivery.lane import HELD_SECONDS
 from delivery.marks import Claim, Marks
+from delivery.pace import LARGEST
 from delivery.schedule import RECEIVED_ATTEMPTS, STOP_SECONDS
 from delivery.sending import BATCH_SECONDS, LEASE_SECONDS, QUICK_ATTEMPTS, Sender
 from tests.daemon_fixture import captured_logs
@@ -378,6 +379,21 @@ async def test_a_pixel_without_a_token_is_held_and_said_so_once_though_the_worke
     assert page.getvalue().count("a lane is held") == 1
     assert len(page.getvalue().splitlines()) == 1
     assert {(row.state, row.attempts) for row in await desk.rows()} == {("pending", 0)}
+
+
+async def test_what_waits_for_a_token_for_seven_days_is_dead_and_the_rest_goes_on_waiting(desk: Desk) -> None:
+    *old, young = await desk.put(LARGEST + 3)
+    await desk.change(young, event_at=NOW + 3_600_000, next_at=NOW + 3_600_000)
+    desk.to(NO_TOKEN)
+    await desk.turn()
+    await desk.turn(STOP_SECONDS)
+    assert await desk.states() == {"dead": len(old), "pending": 1}
+    row = await desk.row(old[0])
+    assert row.reason == f"older than 7 days: {NO_TOKEN.reason}"
+    assert desk.heard.outcomes == {"dead": len(old)}
+    desk.to(meta := Scripted())
+    await desk.turn(HELD_SECONDS)
+    assert meta.calls == [[young]]
 
 
 async def test_a_lane_that_is_held_for_another_reason_says_the_new_one_and_since_when_stays(
