@@ -177,6 +177,24 @@ async def test_repeating_a_start_changes_nothing(database: Database) -> None:
     assert await database.everything() == state
 
 
+async def test_what_was_owed_once_is_not_owed_again_because_links_and_webhooks_have_changed_since(
+    database: Database,
+) -> None:
+    """I3, I12: a person who presses START again, or a batch that is settled again, reports nothing to another pixel."""
+    await database.set_off(1, "")
+    batch = [full_click(link_id=link) for link in (1, 2)]
+    begun = [start_of(click) for click in batch]
+    await database.ledger.settle(batch, begun, [])
+    before = await database.rows(outbox)
+    for slug in ("one", "two"):
+        await database.catalog.edit_link(slug, pixel="987654321")
+    await database.add_webhooks("crm")
+    await database.ledger.settle(batch, begun, [])
+    for click in batch:
+        await database.ledger.record_start(start_of(click, at_ms=NOW + 99_000), click)
+    assert await database.rows(outbox) == before
+
+
 async def test_twenty_people_at_once_make_exactly_one_owner(database: Database) -> None:
     """I2: every one of them is told the same owner, and the nineteen others are noted as taken."""
     click = full_click(link_id=1)
