@@ -201,7 +201,7 @@ class Spool:
                     for piece in entry.found.damaged:
                         self.set_aside(entry, piece)
                     self._cache.set(key, encode_batch(map(encode, kept)))
-            for key, record in self._of_people():
+            for key, record in self._of_people(("e",)):
                 if isinstance(record, Conversion) and record.click and record.click.id == click_id:
                     self._cache.delete(key)
 
@@ -384,22 +384,22 @@ class Spool:
 
     def _batches_of(self, at_ms: int) -> list[str]:
         """The keys of the batches that may hold a click of that millisecond, those that were written close to it first."""
-        # diskcache has no range query; its own statement function is the only way to its index.
-        rows = self._cache._sql(  # noqa: SLF001
-            "SELECT key FROM Cache WHERE raw = 1 AND key >= ? AND key < ? ORDER BY key",
-            (f"c{at_ms:012x}", f"c{at_ms + BATCH_SPAN_MS + 1:012x}"),
-        ).fetchall()
-        return [key for (key,) in rows if isinstance(key, str) and key[14:26] <= f"{at_ms:012x}"]
+        keys = self._keys_between(f"c{at_ms:012x}", f"c{at_ms + BATCH_SPAN_MS + 1:012x}")
+        return [key for key in keys if key[14:26] <= f"{at_ms:012x}"]
 
-    def _of_people(self) -> Iterator[tuple[str, OfPerson]]:
-        rows = self._cache._sql(  # noqa: SLF001
-            "SELECT key FROM Cache WHERE raw = 1 AND (key >= 'e' AND key < 'f' OR key >= 's' AND key < 't') ORDER BY key"
-        ).fetchall()
-        for (key,) in rows:
-            if isinstance(key, str):
+    def _of_people(self, kinds: Iterable[str] = ("e", "s")) -> Iterator[tuple[str, OfPerson]]:
+        for kind in kinds:
+            for key in self._keys_between(kind, chr(ord(kind) + 1)):
                 for record in Entry.of(key, self._fetch(key)).found.records:
                     if isinstance(record, Start | Conversion):
                         yield key, record
+
+    def _keys_between(self, first: str, end: str) -> list[str]:
+        # diskcache has no range query; its own statement function is the only way to its index.
+        rows = self._cache._sql(  # noqa: SLF001
+            "SELECT key FROM Cache WHERE raw = 1 AND key >= ? AND key < ? ORDER BY key", (first, end)
+        ).fetchall()
+        return [key for (key,) in rows if isinstance(key, str)]
 
     def _fetch(self, key: str) -> bytes | None:
         try:

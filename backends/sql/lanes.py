@@ -1,15 +1,21 @@
-"""How lanes are, without reading their queues."""
+"""How lanes are, without reading their queues, and how they are released."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CTE, Select, bindparam, func, select
+from sqlalchemy import CTE, Select, Update, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backends.sql.among import by_index
 from backends.sql.retention import MANY
 from backends.sql.schema import is_pending, lanes, outbox, pixels, webhooks
 from domain.conversions import LaneStatus, meta_lane, webhook_lane
+
+
+def released(lane: str) -> Update:
+    """The statement by which the lane is held no longer; it counts a row only where it was."""
+    held = update(lanes).where(lanes.c.lane == lane, lanes.c.held_at.is_not(None))
+    return held.values(held_at=None, hold_reason=None)
 
 
 def lanes_due() -> Select[Any]:

@@ -86,7 +86,12 @@ class SqlLedger:
         """Returns after the COMMIT that holds all of them."""
         ordered = sorted((click for click, _ in batch), key=lambda click: click.id)
         rows = [_click_values(click) for click in ordered]
-        await transaction(self._engine, lambda connection: self._write(connection, rows, ordered))
+
+        async def write(connection: AsyncConnection) -> None:
+            await self._write(connection, rows, ordered)
+            await self._owed.of_starts(connection, [click.id for click in ordered])
+
+        await transaction(self._engine, write)
         self._learn_ads(ordered)
         return _RECEIPT
 
@@ -123,6 +128,8 @@ class SqlLedger:
                 return await self._drop(connection, start)
             touches: list[dict[str, Any]] = []
             row = await self._start(connection, start, click, touches)
+            if start.click is not None:
+                await self._owed.of_starts(connection, [start.click.id])
             await self._touch(connection, touches)
             return row
 
@@ -168,6 +175,9 @@ class SqlLedger:
                     await self._drop(connection, start)
                 else:
                     await self._start(connection, start, None, touches)
+            # For all at once, as every statement costs a way to the database and back.
+            if complete := {click.id for click in batch} | {s.click.id for s in begun if s.click is not None}:
+                await self._owed.of_starts(connection, complete)
             await self._touch(connection, touches)
             await self._reports.settle(connection, [each for each in reported if each.id not in dropped])
             if books:
@@ -182,7 +192,6 @@ class SqlLedger:
         await connection.execute(self._put_facts, rows)
         await self._remember_ads(connection, batch)
         await self._owed.of_clicks(connection, batch)
-        await self._owed.of_starts(connection, [click.id for click in batch])
 
     async def _drop(self, connection: AsyncConnection, start: Start) -> LedgerRow | None:
         """A start whose person was erased since: nothing of it is written, and its click is buried if nobody owns it."""
@@ -211,7 +220,6 @@ class SqlLedger:
         values |= _owner_values(start)
         row = ledger_row((await connection.execute(self._put_start, values)).one())
         await self._remember_ads(connection, [click] if click is not None else [])
-        await self._owed.of_starts(connection, [start.click.id])
         mine = row.owner == start.owner
         new = await self._note(connection, start, "attributed" if mine else "taken", touches)
         if new and not mine:

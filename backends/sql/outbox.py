@@ -15,7 +15,7 @@ from backends.sql.among import IDS, among, by_index, packer
 from backends.sql.attributing import Attributing
 from backends.sql.deliveries import delivery_of, due_in_lane
 from backends.sql.engine import query, snapshot, transaction, upsert
-from backends.sql.lanes import lanes_due, read_lanes
+from backends.sql.lanes import lanes_due, read_lanes, released
 from backends.sql.schema import lanes, outbox
 from backends.sql.tombstones import open_for_people
 from domain.conversions import ERASED, Delivery, DeliveryState, LaneStatus, Touch
@@ -128,7 +128,7 @@ class SqlOutbox:
         await self._note(self._hold, values)
 
     async def release(self, lane: str) -> None:
-        await self._note(_RELEASE, {"of": lane})
+        await self._note(released(lane), {})
 
     async def heard(self, lane: str, warning: str | None) -> None:
         if warning is None:
@@ -196,7 +196,6 @@ _ENDED: Mapping[str, Any] = _TRIED | {
     "code": bindparam("said"),
     "trace": bindparam("call"),
 }
-_RELEASE = update(lanes).where(lanes.c.lane == bindparam("of")).values(held_at=None, hold_reason=None)
 _NO_WARNING = (
     update(lanes).where(lanes.c.lane == bindparam("of"), lanes.c.warning.is_not(None)).values(warning=None)
 )

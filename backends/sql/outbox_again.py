@@ -1,7 +1,9 @@
 """Conversions due once more, by the operator's hand: those that failed, that were sent, that had nowhere to go.
 
 Every call moves one batch, in a transaction of its own; whoever stops in between has moved what is moved, and the same
-again finds the rest. No event gets another id, and nothing of a person or click that is erased is ever due again.
+again finds the rest. The batch is looked for before that, as it may take long: no start and no erasure waits meanwhile,
+and what has changed since is left out. No event gets another id, and nothing of a person or click that is erased is ever
+due again.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, sele
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, query, transaction
-from backends.sql.outbox_wanted import Wanted, of_states
+from backends.sql.outbox_wanted import Wanted
 from backends.sql.owed import NO_PIXEL, to_pixel
 from backends.sql.schema import clicks, links, outbox, webhooks
 from backends.sql.tombstones import beside_erasures
@@ -69,17 +71,15 @@ class SqlOutboxAgain:
 
     async def failed(self, wanted: Wanted, after: Place | None, *, now_ms: int, dry_run: bool) -> Batch:
         """Those that were rejected or are dead."""
-        return await self._whole(
-            wanted, select(*_KEY).where(wanted.condition()), after, now_ms=now_ms, dry_run=dry_run
-        )
+        return await self._whole(wanted.condition(), after, now_ms=now_ms, dry_run=dry_run)
 
     async def sent(self, wanted: Wanted, after: Place | None, *, now_ms: int, dry_run: bool) -> Batch:
         """Those that were sent, with the ids that they had; not what was of somebody who is erased by now."""
         wanted = replace(wanted, states=("sent",))
         erased = select(clicks.c.id).where(clicks.c.id == outbox.c.click_id, clicks.c.erased_at.is_not(None))
         somebodys = outbox.c.click_id.is_not(None) | outbox.c.telegram_id.is_not(None)
-        found = select(*_KEY).where(wanted.condition(), somebodys, ~erased.exists())
-        return await self._whole(wanted, found, after, now_ms=now_ms, dry_run=dry_run)
+        which = and_(wanted.condition(), somebodys, ~erased.exists())
+        return await self._whole(which, after, now_ms=now_ms, dry_run=dry_run)
 
     async def skipped(
         self, wanted: Wanted, after: Place | None, *, because: Sequence[str], now_ms: int, dry_run: bool
@@ -87,8 +87,7 @@ class SqlOutboxAgain:
         """Those that were skipped for a reason that begins with one of these."""
         wanted = replace(wanted, states=("skipped",))
         reasons = or_(*(outbox.c.reason.startswith(text, autoescape=True) for text in because))
-        found = select(*_KEY).where(wanted.condition(), reasons)
-        return await self._whole(wanted, found, after, now_ms=now_ms, dry_run=dry_run)
+        return await self._whole(and_(wanted.condition(), reasons), after, now_ms=now_ms, dry_run=dry_run)
 
     async def rerouted(self, wanted: Wanted, after: Place | None, *, now_ms: int, dry_run: bool) -> Batch:
         """Those that were skipped because of their link as it was, to where they go by the link as it is now.
@@ -101,22 +100,17 @@ class SqlOutboxAgain:
             .join(links, links.c.id == outbox.c.link_id)
             .where(wanted.condition(), _of_the_link())
         )
-        page = _page(found, after)
-
-        async def work(connection: AsyncConnection) -> Batch:
-            await beside_erasures(connection)
-            rows = (await connection.execute(page)).all()
-            named = tuple((await connection.execute(select(webhooks.c.name))).scalars())
-            owed = {row.event_id: now for row in rows if (now := _rows_now(row, named))}
-            if owed and not dry_run:
-                await self._move(connection, owed, now_ms)
-            return Batch(rows=sum(_is_due(row) for now in owed.values() for row in now), after=_end(rows))
-
-        return await transaction(self._engine, work)
+        named = await self._rows(select(webhooks.c.name))
+        rows = await self._rows(_page(found, after))
+        owed = {row.event_id: now for row in rows if (now := _rows_now(row, [one.name for one in named]))}
+        if owed and not dry_run:
+            await transaction(self._engine, lambda connection: self._move(connection, owed, now_ms))
+        return Batch(rows=sum(_is_due(row) for now in owed.values() for row in now), after=_end(rows))
 
     async def _move(
         self, connection: AsyncConnection, owed: dict[UUID, list[dict[str, Any]]], now_ms: int
     ) -> None:
+        await beside_erasures(connection)
         # Of two operators at once, the second finds nothing here.
         there = delete(outbox).where(
             outbox.c.event_id.in_(owed), outbox.c.lane == UNATTRIBUTED, _of_the_link()
@@ -128,27 +122,31 @@ class SqlOutboxAgain:
             await connection.execute(self._put, due)
 
     async def _whole(
-        self, wanted: Wanted, found: Select[Any], after: Place | None, *, now_ms: int, dry_run: bool
+        self, which: ColumnElement[bool], after: Place | None, *, now_ms: int, dry_run: bool
     ) -> Batch:
-        page = _page(found, after)
+        rows = await self._rows(_page(select(*_KEY).where(which), after))
+        if dry_run or not rows:
+            return Batch(rows=len(rows), after=_end(rows))
+        keys = sorted((row.event_id, row.lane) for row in rows)
+        # By their ids alone too: SQLite does not look pairs up in an index.
+        these = and_(
+            outbox.c.event_id.in_([event_id for event_id, _ in keys]),
+            tuple_(outbox.c.event_id, outbox.c.lane).in_(keys),
+        )
+        due = update(outbox).where(these, which).values(_DUE | {"next_at": now_ms})
 
-        async def work(connection: AsyncConnection) -> Batch:
+        async def work(connection: AsyncConnection) -> int:
             await beside_erasures(connection)
-            rows = (await connection.execute(page)).all()
-            if dry_run or not rows:
-                return Batch(rows=len(rows), after=_end(rows))
-            keys = sorted((row.event_id, row.lane) for row in rows)
-            # By their ids alone too: SQLite does not look pairs up in an index. By their states again: PostgreSQL's relays
-            # may have been there in between.
-            which = and_(
-                outbox.c.event_id.in_([event_id for event_id, _ in keys]),
-                tuple_(outbox.c.event_id, outbox.c.lane).in_(keys),
-                of_states(wanted.states),
-            )
-            done = await connection.execute(update(outbox).where(which).values(_DUE | {"next_at": now_ms}))
-            return Batch(rows=done.rowcount, after=_end(rows))
+            return (await connection.execute(due)).rowcount
 
-        return await transaction(self._engine, work)
+        return Batch(rows=await transaction(self._engine, work), after=_end(rows))
+
+    async def _rows(self, wanted: Select[Any]) -> Sequence[Row[Any]]:
+        async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            found: Sequence[Row[Any]] = (await connection.execute(wanted)).all()
+            return found
+
+        return await query(self._engine, read)
 
 
 def _page(found: Select[Any], after: Place | None) -> Select[Any]:

@@ -1,16 +1,18 @@
 """What is owed: the rows of the outbox that facts bring with them, written in the facts' own transaction (I3, I4).
 
 A conversion gets one row for each lane that it is to go through: its link's pixel, and every webhook. One that goes
-nowhere gets a row too, which says why. Rows that are there stay: every writer may come again.
+nowhere gets a row too, which says why. Every writer may come again: a conversion that has a row in any lane gets no other,
+wherever its link leads by then.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, true
+from sqlalchemy import Select, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backends.sql.among import IDS, among, packer
 from backends.sql.engine import insert_if_absent
 from backends.sql.schema import clicks, links, outbox, webhooks
 from domain.click import Click
@@ -32,20 +34,18 @@ class Owed:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._put = insert_if_absent(engine, outbox)
+        self._ids = packer(engine)
+        # Built once: making a statement costs more than running it.
+        self._begun = _begun().where(among(engine, clicks.c.id))
+        self._unviewed = _unviewed().where(among(engine, clicks.c.id))
 
-    async def of_starts(self, connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+    async def of_starts(self, connection: AsyncConnection, ids: Iterable[UUID]) -> None:
         """What is owed for those of these clicks that have both facts; pixel and webhooks are those of this moment."""
-        both = clicks.c.clicked_at.is_not(None) & clicks.c.owner_telegram_id.is_not(None)
-        wanted = (
-            select(clicks.c.id, clicks.c.link_id, clicks.c.clicked_at, clicks.c.started_at, *_ROUTE)
-            .join_from(clicks, links, clicks.c.link_id == links.c.id, isouter=True)
-            .join(webhooks, true(), isouter=True)
-            .where(clicks.c.id.in_(ids), both)
-        )
         rows: list[dict[str, Any]] = []
-        for found in (await connection.execute(wanted)).all():
-            rows += _rows(found, START_EVENT, found.id, found.started_at)
-            if reports(found, CLICK_EVENT):
+        for found in (await connection.execute(self._begun, {IDS: self._ids(ids)})).all():
+            if found.start_row is None:
+                rows += _rows(found, START_EVENT, found.id, found.started_at)
+            if found.click_row is None and reports(found, CLICK_EVENT):
                 rows += _rows(found, CLICK_EVENT, found.id, found.clicked_at)
         await self._write(connection, rows)
 
@@ -60,14 +60,15 @@ class Owed:
         routes = [row for row in (await connection.execute(wanted)).all() if reports(row, CLICK_EVENT)]
         if not routes:
             return
-        there = await _there(connection, [click.id for click in batch])
+        ids = {IDS: self._ids(click.id for click in batch)}
+        unviewed = set((await connection.execute(self._unviewed, ids)).scalars())
         await self._write(
             connection,
             [
                 row
                 for route in routes
                 for click in batch
-                if click.link_id == route.link_id and click.id in there
+                if click.link_id == route.link_id and click.id in unviewed
                 for row in _rows(route, CLICK_EVENT, click.id, click.at_ms)
             ],
         )
@@ -79,10 +80,29 @@ class Owed:
             await connection.execute(self._put, rows)
 
 
-async def _there(connection: AsyncConnection, ids: Iterable[UUID]) -> set[UUID]:
-    """Those that are not erased."""
-    wanted = select(clicks.c.id).where(clicks.c.id.in_(ids), clicks.c.clicked_at.is_not(None))
-    return set((await connection.execute(wanted.where(clicks.c.erased_at.is_(None)))).scalars())
+def _begun() -> Select[Any]:
+    """Clicks with both facts, their ways, and which of their conversions have a row."""
+    both = clicks.c.clicked_at.is_not(None) & clicks.c.owner_telegram_id.is_not(None)
+    return (
+        select(clicks.c.id, clicks.c.link_id, clicks.c.clicked_at, clicks.c.started_at, *_ROUTE)
+        .add_columns(_row_of(START_EVENT).label("start_row"), _row_of(CLICK_EVENT).label("click_row"))
+        .join_from(clicks, links, clicks.c.link_id == links.c.id, isouter=True)
+        .join(webhooks, true(), isouter=True)
+        .where(both)
+    )
+
+
+def _unviewed() -> Select[Any]:
+    """Clicks that are not erased, and whose own conversion has no row."""
+    there = clicks.c.clicked_at.is_not(None) & clicks.c.erased_at.is_(None)
+    return select(clicks.c.id).where(there, _row_of(CLICK_EVENT).is_(None))
+
+
+def _row_of(event: str) -> Any:
+    """Any row of that conversion of a click, or NULL. By the event, as nobody else may report CLICK_EVENT and START_EVENT."""
+    found = select(outbox.c.event_id).where(outbox.c.click_id == clicks.c.id, outbox.c.event == event)
+    # Not EXISTS, which PostgreSQL may turn into a join that reads all that there is.
+    return found.limit(1).correlate(clicks).scalar_subquery()
 
 
 def reports(route: Any, event: str) -> bool:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, one_row, query, transaction
+from backends.sql.lanes import released
 from backends.sql.schema import lanes, links, pixels
 from domain.conversions import meta_lane
 from domain.errors import ConfigError
@@ -37,9 +38,7 @@ class SqlPixels:
         async def write(connection: AsyncConnection) -> bool:
             await connection.execute(insert_if_absent(self._engine, pixels), values)
             await connection.execute(pixels.update().where(pixels.c.id == pixel).values(given))
-            free = lanes.update().where(lanes.c.lane == meta_lane(pixel), lanes.c.held_at.is_not(None))
-            done = await connection.execute(free.values(held_at=None, hold_reason=None))
-            return bool(done.rowcount)
+            return bool((await connection.execute(released(meta_lane(pixel)))).rowcount)
 
         return await transaction(self._engine, write)
 

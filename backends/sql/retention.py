@@ -157,8 +157,8 @@ class SqlRetention:
             await connection.execute(self._add_totals, totals)
         return Deleted(
             clicks=len(found),
-            events=await _changed(connection, delete(outbox).where(outbox.c.click_id < bound)),
             starts=await _changed(connection, delete(starts).where(starts.c.click_id < bound)),
+            events=await _changed(connection, delete(outbox).where(outbox.c.click_id < bound)),
             figures=await _changed(connection, delete(accounting).where(accounting.c.minute < end)),
         )
 

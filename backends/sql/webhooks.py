@@ -6,6 +6,7 @@ from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import one_row, query, transaction, upsert
+from backends.sql.lanes import released
 from backends.sql.schema import is_pending, lanes, outbox, webhooks
 from domain.conversions import webhook_lane
 from domain.errors import ConfigError
@@ -29,11 +30,10 @@ class SqlWebhooks:
         given = {"url": webhook.url, "secret": webhook.secret}
         row = given | {"name": webhook.name, "created_at": webhook.created_at_ms}
         write = upsert(self._engine, webhooks).on_conflict_do_update(index_elements=["name"], set_=given)
-        release = _lane(webhook.name).values(held_at=None, hold_reason=None)
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(write, row)
-            await connection.execute(release)
+            await connection.execute(released(webhook_lane(webhook.name)))
 
         await transaction(self._engine, work)
 
@@ -84,10 +84,6 @@ class SqlWebhooks:
         while batch := await transaction(self._engine, work):
             ended += batch
         return ended
-
-
-def _lane(name: str) -> Any:
-    return lanes.update().where(lanes.c.lane == webhook_lane(name))
 
 
 def _webhook(row: Any) -> Webhook:

@@ -10,18 +10,18 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, Uuid, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import FOLDER, current, migrate, newest
-from backends.sql.schema import UtcMillis, metadata
+from backends.sql.schema import UtcMillis, metadata, outbox
 from domain.clock import ManualClock
 from domain.errors import ConfigError
 from domain.links import Bot, Button, Greeting, Member
 from domain.pools import MAX_MEMBERS
-from tests.making import NOW, PATIENT
+from tests.making import NOW, PATIENT, new_id
 
 
 @pytest.fixture(params=["sqlite_url", "postgres_url"])
@@ -325,6 +325,51 @@ async def test_the_bot_of_a_link_becomes_its_pool_and_the_first_of_a_pool_its_bo
         assert [tuple(row) for row in rows] == [("led", 2), ("idle", None)]
         await connection.run_sync(move_to, "head")
     assert (await catalog.link("led")).pool == (Member(bot=two),)
+
+
+OLD_CLICKS = text(
+    "INSERT INTO clicks (id, link_id, node, ad_key, spooled) VALUES (:id, :link_id, :node, :ad_key, false)"
+).bindparams(bindparam("id", type_=Uuid))
+OLD_OUTBOX = text(
+    "INSERT INTO outbox (event_id, click_id, event, event_at, pixel_id, state, reason) "
+    "VALUES (:id, :id, :event, :at, :pixel_id, :state, :reason)"
+).bindparams(bindparam("id", type_=Uuid), bindparam("at", type_=UtcMillis))
+
+
+async def test_conversions_get_the_lanes_of_their_pixels_and_their_pixels_again(engine: AsyncEngine) -> None:
+    """Migration 0007, there and back: pending, skipped, and of no pixel."""
+    ids = [new_id(NOW + n) for n in range(3)]
+    before = [
+        {"id": ids[0], "pixel_id": "123", "state": "pending", "reason": None},
+        {"id": ids[1], "pixel_id": "123", "state": "skipped", "reason": "erased"},
+        {"id": ids[2], "pixel_id": None, "state": "skipped", "reason": "the link has no pixel"},
+    ]
+    async with engine.begin() as connection:
+        await connection.run_sync(move_to, "0006")
+        await connection.execute(
+            OLD_CLICKS, [{"id": one, "link_id": 4, "node": 1, "ad_key": b""} for one in ids[:2]]
+        )
+        await connection.execute(OLD_OUTBOX, [row | {"event": "ViewContent", "at": NOW} for row in before])
+        await connection.run_sync(move_to, "head")
+        found = (await connection.execute(select(outbox).order_by(outbox.c.event_id))).all()
+        assert [(row.event_id, row.click_id, row.state, row.reason) for row in found] == [
+            (row["id"], row["id"], row["state"], row["reason"]) for row in before
+        ]
+        assert [(row.lane, row.link_id) for row in found] == [("meta/123", 4), ("meta/123", 4), ("", None)]
+        assert {(row.event, row.event_at, row.next_at, row.attempts) for row in found} == {
+            ("ViewContent", NOW, NOW, 0)
+        }
+        beside = dict(found[0]._mapping) | {"lane": "webhook/crm"}
+        of_nobody = beside | {"event_id": new_id(NOW), "lane": "", "click_id": None}
+        await connection.execute(outbox.insert(), [beside, of_nobody])
+        await connection.execute(outbox.update().where(outbox.c.lane == "meta/123").values(event="v" * 50))
+        await connection.run_sync(move_to, "0006")
+        rows = (await connection.execute(text("SELECT * FROM outbox ORDER BY click_id"))).all()
+        assert [(row.pixel_id, row.state, row.reason) for row in rows] == [
+            (row["pixel_id"], row["state"], row["reason"]) for row in before
+        ]
+        await connection.run_sync(move_to, "head")
+        assert await connection.run_sync(differences) == []
 
 
 def differences(connection: Connection) -> list[object]:

@@ -32,6 +32,7 @@ from domain.ids import first_uuid7
 from domain.outcomes import MISSING, Found
 from privacy.token import ad_key
 from tests.making import NOW, PATIENT, bare_click, full_click, person_key, ref, start_of
+from tests.plans import overheard
 
 PIXEL = "123456789"
 
@@ -175,6 +176,35 @@ async def test_repeating_a_start_changes_nothing(database: Database) -> None:
     later = start_of(click, at_ms=NOW + 99_000)
     assert await database.ledger.record_start(later, None) == first
     assert await database.everything() == state
+
+
+async def test_what_was_owed_once_is_not_owed_again_because_links_and_webhooks_have_changed_since(
+    database: Database,
+) -> None:
+    """I3, I12: a person who presses START again, or a batch that is settled again, reports nothing to another pixel."""
+    await database.set_off(1, "")
+    batch = [full_click(link_id=link) for link in (1, 2)]
+    begun = [start_of(click) for click in batch]
+    await database.ledger.settle(batch, begun, [])
+    before = await database.rows(outbox)
+    for slug in ("one", "two"):
+        await database.catalog.edit_link(slug, pixel="987654321")
+    await database.add_webhooks("crm")
+    await database.ledger.settle(batch, begun, [])
+    for click in batch:
+        await database.ledger.record_start(start_of(click, at_ms=NOW + 99_000), click)
+    assert await database.rows(outbox) == before
+
+
+async def test_a_batch_of_starts_costs_two_statements_for_each_and_no_more(database: Database) -> None:
+    await database.add_webhooks("crm")
+    heard = []
+    for number in (1, 11):
+        batch = [full_click(link_id=1) for _ in range(number)]
+        async with overheard(database.engine) as statements:
+            await database.ledger.settle(batch, [start_of(click) for click in batch], [])
+        heard.append(len(statements))
+    assert heard[1] - heard[0] <= 2 * 10
 
 
 async def test_twenty_people_at_once_make_exactly_one_owner(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ from backends.sql.outbox import SqlOutbox
 from backends.sql.outbox_again import BATCH, Batch, Place, SqlOutboxAgain
 from backends.sql.outbox_list import SqlOutboxList
 from backends.sql.outbox_wanted import Wanted
+from backends.sql.owed import NO_PIXEL
 from backends.sql.schema import bots, clicks, lanes, links, outbox, webhooks
+from backends.sql.tombstones import close_to_starts
 from domain.clock import ManualClock
 from domain.conversions import LEAD, PURCHASE, UNATTRIBUTED, VIEW_CONTENT, Money, order_event_id
 from domain.errors import ConfigError
@@ -303,6 +306,19 @@ async def test_what_failed_is_due_once_more_as_if_it_had_never_been_tried(databa
         key = one["event_id"], one["lane"]
         assert after[key] == before[key]
     assert await all_of(database, "failed", wanted) == [0]
+
+
+async def test_looking_for_what_would_be_due_waits_for_no_erasure_and_so_holds_none_up(
+    database: Database,
+) -> None:
+    """Where little is wanted of much, looking takes long: every start would wait behind an erasure that waits for it."""
+    await database.put(failed(), row(), row(state="skipped", reason=NO_PIXEL, lane=UNATTRIBUTED))
+    beside = make_engine(database.engine.url.render_as_string(hide_password=False), patience=PATIENT)
+    async with asyncio.timeout(PATIENT / 3), beside.begin() as connection:
+        await close_to_starts(connection)
+        for kind in ("failed", "sent", "rerouted"):
+            assert await all_of(database, kind, Wanted(states=("rejected",)), dry_run=True) == [1], kind
+    await beside.dispose()
 
 
 async def test_only_the_states_asked_for_are_due_once_more(database: Database) -> None:

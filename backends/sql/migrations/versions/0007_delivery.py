@@ -94,7 +94,10 @@ def _outbox() -> None:
 
 
 def downgrade() -> None:
-    """Take back. What was sent, rejected or dead stays so; conversions of no click, and other lanes than Meta's, go."""
+    """Take back. What was sent, rejected or dead stays so; conversions of no click, and those to webhooks, go.
+
+    Names of events are cropped to the 40 characters that there is room for.
+    """
     op.drop_index("ix_outbox_click_id", table_name="outbox")
     for name in ("event_at", "due", "failed", "person", "digests", "order"):
         op.drop_index(f"ix_outbox_{name}", table_name="outbox")
@@ -114,7 +117,8 @@ def downgrade() -> None:
     )
     op.create_index("ix_outbox_click_id", "outbox", ["click_id"])
     op.execute(
-        f"INSERT INTO outbox ({_KEPT}, pixel_id) SELECT {_KEPT}, "  # noqa: S608  constants
+        f"INSERT INTO outbox ({_KEPT}, pixel_id) "  # noqa: S608  constants
+        "SELECT event_id, click_id, substr(event, 1, 40), event_at, state, reason, "
         "CASE WHEN lane = '' THEN NULL ELSE substr(lane, 6) END FROM outbox_after "
         "WHERE click_id IS NOT NULL AND lane NOT LIKE 'webhook/%'"
     )
