@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import daemon
 from backends.build import open_all_spools
@@ -249,5 +250,5 @@ def _print(findings: list[Finding]) -> None:
     table = Table("check", "", "", box=None, pad_edge=False, header_style="bold")
     for finding in findings:
         style = _STYLE[finding.verdict]
-        table.add_row(finding.check, f"[{style}]{finding.verdict}[/{style}]", finding.detail)
+        table.add_row(finding.check, Text(finding.verdict, style), Text(finding.detail))
     Console(highlight=False).print(table)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from backends.sql.outcomes import DAY_MS
 from cli.common import CLOCK
 from cli.finding import Finding, Verdict
-from cli.pixel_advice import of_hold
+from cli.pixel_advice import of_hold, of_lane
 from cli.pixel_facts import PixelFacts, joined, pixels_of
 from delivery.schedule import lateness
-from domain.conversions import UNATTRIBUTED, LaneStatus, pixel_of
+from domain.conversions import UNATTRIBUTED, LaneStatus
 from domain.pixels import Outcome, count_of, reasons_of
 from runtime.settings import Settings
 
@@ -80,9 +80,8 @@ def of_holds(seen: Deliveries) -> Iterator[Trouble]:
     for lane in seen.lanes:
         if lane.held_at_ms is None or lane.lane in said:
             continue
-        pixel = pixel_of(lane.lane)
-        mend = f": {of_hold(pixel, 'sealed')}" if pixel else ""
-        yield "failed", f"{lane.lane} is held, {lane.pending} wait ({lane.hold_reason or 'no reason'}){mend}"
+        why = lane.hold_reason or "no reason"
+        yield "failed", f"{lane.lane} is held, {lane.pending} wait ({why}): {of_lane(lane.lane)}"
 
 
 def of_queues(lanes: Iterable[LaneStatus], now_ms: int) -> Iterator[Trouble]:
@@ -93,7 +92,10 @@ def of_queues(lanes: Iterable[LaneStatus], now_ms: int) -> Iterator[Trouble]:
         age = (now_ms - lane.oldest_at_ms) / 1000
         if late := lateness(age):
             text = f"{lane.lane}: {lane.pending} wait, the oldest for {age // 3600:.0f} hours"
-            yield "failed" if late > 1 else "warning", f"{text}: trilha outbox list --state pending"
+            yield (
+                "failed" if late > 1 else "warning",
+                f"{text}: trilha outbox list --state pending --since 7d",
+            )
 
 
 def of_relay(seen: Deliveries, now_ms: int) -> Iterator[Trouble]:

@@ -11,7 +11,7 @@ import typer
 
 from backends.sql.outbox_again import Batch, Place
 from backends.sql.outbox_wanted import Wanted
-from cli.common import CLOCK, EXIT_FAILED, run
+from cli.common import CLOCK, EXIT_FAILED, Json, run, show
 from cli.hands import moment
 from cli.outbox_asked import (
     DryRun,
@@ -59,6 +59,7 @@ def retry(
         str, typer.Option("--since", help="Events since then: ISO 8601 in your time zone, or 90m, 24h, 7d.")
     ] = "7d",
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Send what failed once more: after its cause is mended. Exits 1 when nothing is like that.
 
@@ -76,7 +77,7 @@ def retry(
             wanted = Wanted(states=states, lane=of_lane, reason=reason, since_ms=since_ms, event_ids=events)
             return await _retried(hands, wanted, dry_run=dry_run)
 
-    _tell(run(work()), dry_run=dry_run)
+    _tell(run(work()), dry_run=dry_run, as_json=as_json)
 
 
 def replay(
@@ -91,6 +92,7 @@ def replay(
         bool, typer.Option("--force", help="Also what was sent more than 47 hours ago: it may count twice.")
     ] = False,
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Send what Meta has accepted once more, under the same event ids: after Meta has lost events. Exits 1 when there is none.
 
@@ -106,7 +108,7 @@ def replay(
             wanted = Wanted(states=("sent",), lane=lane, since_ms=begin, until_ms=end)
             return await _replayed(hands, wanted, force=force, dry_run=dry_run)
 
-    _tell(run(work()), dry_run=dry_run)
+    _tell(run(work()), dry_run=dry_run, as_json=as_json)
 
 
 async def _retried(hands: OutboxHands, wanted: Wanted, *, dry_run: bool) -> Moved:
@@ -168,13 +170,15 @@ async def _events(hands: OutboxHands, names: list[str]) -> tuple[UUID, ...]:
     return tuple(found)
 
 
-def _tell(moved: Moved, *, dry_run: bool) -> None:
-    print(f"{'would be due' if dry_run else 'due'} once more: {moved.rows}")
+def _tell(moved: Moved, *, dry_run: bool, as_json: bool) -> None:
+    lines = [f"{'would be due' if dry_run else 'due'} once more: {moved.rows}"]
     if moved.too_old:
-        print(f"older than 7 days: {moved.too_old}, which no destination takes any more")
+        lines.append(f"older than 7 days: {moved.too_old}, which no destination takes any more")
     if moved.too_late:
-        print(
+        lines.append(
             f"sent more than 47 hours ago: {moved.too_late}, left out as they would count twice; --force sends them"
         )
+    value = {"due": moved.rows, "too_old": moved.too_old, "sent_too_long_ago": moved.too_late}
+    show(value | {"dry_run": dry_run}, as_json=as_json, text="\n".join(lines))
     if not moved.rows:
         sys.exit(EXIT_FAILED)

@@ -8,6 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from backends.sql.outbox_list import COUNTED, Counts, DeadLetters, Entry
+from cli.pixel_advice import of_lane
 from delivery.advice import advice
 from domain.clock import iso
 from domain.conversions import MICROS, UNATTRIBUTED, Money
@@ -194,7 +195,7 @@ def _next_try(entry: Entry, held: dict[str, str], now_ms: int) -> str:
 
 def _advice(row: Entry, held: dict[str, str]) -> str:
     if row.state == "pending" and row.lane in held:
-        return f"its lane is held: {held[row.lane]}. {advice(row.lane, row.state, row.code, row.reason)}"
+        return f"its lane is held: {held[row.lane]}. {of_lane(row.lane)}"
     return advice(row.lane, row.state, row.code, row.reason)
 
 

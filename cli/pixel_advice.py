@@ -1,8 +1,8 @@
-"""How to mend a pixel: what a test event, or a question of quality, was refused for, and what its lane is held for."""
+"""How to mend a destination: what a test event, or a question of quality, was refused for, and what a lane is held for."""
 
 from delivery.advice import advice
 from delivery.destination import Refusal
-from domain.conversions import meta_lane
+from domain.conversions import meta_lane, pixel_of, webhook_of
 from privacy.pixel_tokens import TokenState
 
 _OF_KIND = {
@@ -19,8 +19,19 @@ def of_refusal(pixel: str, refusal: Refusal) -> str:
     return _OF_KIND[refusal.kind]
 
 
+def of_lane(lane: str) -> str:
+    """What to do about a lane that is held by what its destination says."""
+    if pixel := pixel_of(lane):
+        return of_hold(pixel, "sealed")
+    name = webhook_of(lane) or "NAME"
+    return (
+        f"mend what it says, if need be by trilha webhook add {name} --replace --url URL; "
+        f"it is tried again every 15 minutes. To see what comes back: trilha webhook test {name}"
+    )
+
+
 def of_hold(pixel: str, state: TokenState) -> str:
-    """What to do about a lane that is held."""
+    """What to do about a pixel's lane that is held."""
     renew = f"trilha pixel token {pixel} --token-file -"
     if state == "unreadable":
         return f"run trilha keys import, or give the token again: {renew}"

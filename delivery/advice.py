@@ -22,7 +22,7 @@ MAY_HAVE_PASSED = (
 _BY_ITSELF = "nothing: it is sent again by itself"
 _AGAIN = "trilha outbox retry --state skipped"
 _RENEW = "make a new access token in Events Manager, then: trilha pixel token {pixel} --token-file -"
-_RIGHTS = "let the token's system user manage the pixel (Business settings, Data sources), then: trilha outbox retry --pixel {pixel}"
+_RIGHTS = "let the token's system user manage the pixel (Business settings, Data sources)"
 _PROOF = "its app demands a proof: give the app's secret too: trilha pixel token {pixel} --token-file FILE --app-secret-file FILE"
 _REPORT = "This one stays as it is: mend what reports it, and report it once more under another order id"
 _OVER = "nothing any more for this one: see trilha doctor for what made it wait, before others are too old"
@@ -58,7 +58,7 @@ _OF_REASON: Mapping[str, str] = {
     "user_data has only what too many people share": "report the person's e-mail or phone with it: nothing else tells them from others",
 }
 _OF_META: Mapping[str, str] = {
-    "3": _RIGHTS,
+    "3": f"{_RIGHTS}, then: trilha outbox retry --pixel {{pixel}}",
     "10": _RIGHTS,
     "100/33": "Meta knows no such pixel, or this token may not use it: compare its id with Events Manager; trilha pixel status {pixel}",
     "100/2804001": "Meta does not know this click id (fbclid): nothing for one; for many, see what changes your ads' URLs on the way",
@@ -70,10 +70,9 @@ _OF_META: Mapping[str, str] = {
     "102": _RENEW,
     "104": _PROOF,
     "190": _RENEW,
-    "200": _RIGHTS,
-    "294": _RIGHTS,
+    **dict.fromkeys((str(code) for code in range(200, 300)), _RIGHTS),
     "2500": _RENEW,
-    "2635": "this version of Meta's API has ended: update Trilha, then: trilha outbox retry --pixel {pixel}",
+    "2635": "this version of Meta's API has ended: update Trilha; what waits is then sent by itself",
     "368": "Meta blocks the account for now: see Account Quality in Business Support; it is sent again by itself",
     RECEIVED: _SHORT,
     **dict.fromkeys(("4", "17", "32", "613"), _SLOWER),
@@ -83,7 +82,8 @@ _OF_META: Mapping[str, str] = {
 _OF_WEBHOOK: Mapping[str, str] = {
     **dict.fromkeys(("400", "413", "422"), "its receiver does not take this event: see its log"),
     **dict.fromkeys(
-        ("401", "403"), "give the receiver the webhook's secret: trilha webhook add {webhook} --replace"
+        ("401", "403"),
+        "let the receiver know the webhook's secret, or: trilha webhook add {webhook} --replace --url URL --secret-file FILE",
     ),
     **dict.fromkeys(
         ("301", "302", "303", "307", "308", "404", "405", "410", "415"),

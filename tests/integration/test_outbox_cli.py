@@ -32,6 +32,7 @@ PIXEL = "1234567890"
 META, HOOK = f"meta/{PIXEL}", "webhook/crm"
 HOUR, DAY = 3_600_000, 86_400_000
 PERSON = 7_012_345_678
+DUE = {"due": 0, "too_old": 0, "sent_too_long_ago": 0, "dry_run": False}
 Row = dict[str, Any]
 
 
@@ -284,6 +285,9 @@ def test_show_names_what_a_held_lane_waits_for(hands: Hands) -> None:
     assert "its lane is held: token refused" in hands.outbox("show", "A-1")
     [event] = hands.json("show", "A-1")
     assert event["deliveries"][0]["held"] == "token refused"
+    advice = event["deliveries"][0]["advice"]
+    assert f"trilha pixel token {PIXEL} --token-file -" in advice
+    assert "nothing" not in advice
 
 
 # ---------------------------------------------------------------- dead letters
@@ -313,6 +317,7 @@ def test_retry_makes_what_failed_due_and_a_relay_gets_it_with_its_first_attempt(
     hands.put(state="dead", lane=HOOK, reason="older than 7 days")
     hands.put()
     assert "would be due once more: 2" in hands.outbox("retry", "--dry-run")
+    assert hands.json("retry", "--dry-run") == DUE | {"due": 2, "dry_run": True}
     assert hands.states() == ["dead", "rejected", "sent"]
     assert "due once more: 1" in hands.outbox("retry", "--pixel", PIXEL)
     assert hands.states() == ["dead", "pending", "sent"]
@@ -382,7 +387,7 @@ def test_replay_sends_what_was_sent_once_more_under_the_same_id(hands: Hands) ->
     hands.put(sent_at=hands.now - HOUR, lane=HOOK)
     words = ("replay", "--pixel", PIXEL, "--since", "3h")
     assert "would be due once more: 1" in hands.outbox(*words, "--dry-run")
-    assert "due once more: 1" in hands.outbox(*words)
+    assert hands.json(*words) == DUE | {"due": 1}
     assert hands.rows()[event_id, META].state == "pending"
     assert "due once more: 0" in hands.outbox(*words, code=EXIT_FAILED)
     assert "due once more: 1" in hands.outbox("replay", "--pixel", PIXEL, "--since", "6h", "--until", "4h")
@@ -393,6 +398,8 @@ def test_replay_leaves_what_meta_would_count_twice_unless_it_is_forced(hands: Ha
     hands.put(sent_at=hands.now - HOUR, event_at=hands.now - 50 * HOUR)
     hands.put(sent_at=hands.now - HOUR, event_at=hands.now - 8 * DAY)
     words = ("replay", "--pixel", PIXEL, "--since", "9d")
+    told = hands.json(*words, "--dry-run")
+    assert told == {"due": 1, "too_old": 1, "sent_too_long_ago": 1, "dry_run": True}
     said = hands.outbox(*words)
     assert "due once more: 1" in said
     assert "sent more than 47 hours ago: 1" in said

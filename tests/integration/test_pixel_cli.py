@@ -390,6 +390,9 @@ def test_doctor_tells_of_delivery_what_is_not_well_and_that_all_is_once_it_is_me
     trilha("token", PIXEL, "--token-file", "-", given=TOKEN)
     assert said(0)[0] == "warning"
     trilha.in_sql(
-        lambda engine: SqlOutbox(engine).hold(meta_lane(PIXEL), "expired", at_ms=SystemClock().now_ms())
+        lambda engine: SqlOutbox(engine).hold(
+            meta_lane(PIXEL), "token [redacted]", at_ms=SystemClock().now_ms()
+        )
     )
-    assert "is held, 1 wait (expired)" in said(1)[1]
+    assert "is held, 1 wait (token [redacted])" in said(1)[1]
+    assert "(token [redacted])" in " ".join(trilha.run("doctor", code=1).split())

@@ -67,7 +67,8 @@ def test_a_held_lane_is_a_failure_with_its_reason_and_the_way_out() -> None:
     assert [verdict for verdict, _ in said] == ["failed", "failed"]
     assert f"{LANE} is held, 7 wait (session expired)" in said[0][1]
     assert f"trilha pixel token {PIXEL} --token-file -" in said[0][1]
-    assert said[1][1] == "webhook/crm is held, 0 wait (no reason)"
+    assert said[1][1].startswith("webhook/crm is held, 0 wait (no reason): ")
+    assert "trilha webhook add crm --replace --url URL" in said[1][1]
 
 
 @pytest.mark.parametrize("state", ["none", "unreadable"])
@@ -86,6 +87,8 @@ def test_what_waits_for_two_hours_is_a_warning_and_for_a_day_a_failure(age: int,
     said = list(of_queues([LaneStatus(lane=LANE, pending=3, oldest_at_ms=NOW - age)], NOW))
     assert [found for found, _ in said] == ([verdict] if verdict else [])
     assert all(text.startswith(f"{LANE}: 3 wait, the oldest for {age // HOUR} hours") for _, text in said)
+    # Without --since it would show what has happened in a day only, and not what it speaks of.
+    assert all(text.endswith("trilha outbox list --state pending --since 7d") for _, text in said)
 
 
 def test_of_a_held_lane_and_of_what_has_no_click_yet_nothing_is_late() -> None:
