@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from backends.sql.engine import make_engine
+from backends.sql.migrate import migrate
 from tests.daemon_fixture import Door, Site
 from tests.servers import PostgresServer, ValkeyServer
 
@@ -56,6 +61,49 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 def sqlite_url(tmp_path: Path) -> str:
     """A SQLite file that does not exist yet."""
     return f"sqlite+aiosqlite:///{tmp_path / 'trilha.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """The name of a database with our tables: made once, as every test that needs tables gets a copy of it."""
+    postgres.start()
+    _migrate(postgres.create_database("with_tables"))
+    return "with_tables"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with our tables."""
+    file = tmp_path_factory.mktemp("with_tables") / "trilha.db"
+    _migrate(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def postgres_tables(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A database of PostgreSQL with our tables, empty, for this test alone."""
+    postgres.start()
+    name = f"trilha_{next(_databases)}"
+    yield postgres.create_database(name, template=postgres_template)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_tables(sqlite_url: str, sqlite_template: Path) -> str:
+    """A SQLite file with our tables, empty."""
+    shutil.copy(sqlite_template, sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    return sqlite_url
+
+
+def _migrate(url: str) -> None:
+    async def whole() -> None:
+        engine = make_engine(url, patience=30.0)
+        await migrate(engine)
+        await engine.dispose()
+
+    # In a thread: whoever asks for a fixture may do so from within a loop.
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(lambda: asyncio.run(whole())).result()
 
 
 @pytest_asyncio.fixture

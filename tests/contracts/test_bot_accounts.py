@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from backends.sql.bot_accounts import SqlBotAccounts
 from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import migrate
 from domain.accounts import BotStatus, Heartbeat, Lease, UpdateState
 from domain.clock import ManualClock
 from domain.errors import ConfigError
@@ -40,11 +39,10 @@ class Place:
         return await SqlCatalog(self.engines[0], ManualClock()).version()
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     made = Place(request.getfixturevalue(request.param))
     made.accounts()
-    await migrate(made.engines[0])
     for username in ("shop_bot", "other_bot"):
         await SqlCatalog(made.engines[0], ManualClock()).add_bot(username)
     yield made

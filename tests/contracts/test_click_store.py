@@ -57,9 +57,9 @@ class Maker:
                 self._opened.push_async_callback(disk.close)
                 return Subject(disk, Receipt(durability=SYNCED, visible=False))
             case "sql-sqlite":
-                return Subject(await self._sql("sqlite_url"), Receipt(durability=SYNCED, visible=False))
+                return Subject(await self._sql("sqlite_tables"), Receipt(durability=SYNCED, visible=False))
             case "sql-postgres":
-                return Subject(await self._sql("postgres_url"), Receipt(durability=SYNCED, visible=False))
+                return Subject(await self._sql("postgres_tables"), Receipt(durability=SYNCED, visible=False))
             case "chain-durable":
                 return Subject(await self._chain("durable"), Receipt(durability=SYNCED, visible=True))
             case _:
@@ -74,7 +74,6 @@ class Maker:
     async def _sql(self, fixture: str) -> SqlLedger:
         engine = make_engine(self._url(fixture), patience=PATIENT)
         self._opened.push_async_callback(engine.dispose)
-        await migrate(engine)
         return SqlLedger(engine, person_key)
 
     async def _chain(self, ack: Ack) -> FallbackChain:
@@ -84,7 +83,7 @@ class Maker:
         tiers = Tiers(
             redis=make_tier("redis", await self._redis(), clock),
             disk=make_tier("disk", disk, clock),
-            sql=make_tier("sql", await self._sql("sqlite_url"), clock),
+            sql=make_tier("sql", await self._sql("sqlite_tables"), clock),
         )
         return FallbackChain(
             tiers, Ring(100, observer), ack=ack, budget=PATIENT, clock=clock, observer=observer

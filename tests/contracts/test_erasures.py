@@ -17,7 +17,6 @@ from backends.sql.engine import make_engine, transaction
 from backends.sql.erasure import THE_FILES, Erased, SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import migrate
 from backends.sql.outbox import SqlOutbox
 from backends.sql.schema import clicks, erasures, outbox, starts, unerased
 from backends.sql.tombstones import close_to_starts
@@ -60,10 +59,9 @@ class Database:
         return next(row for row in await self.rows(clicks) if row["id"] == click.id)
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     catalog = SqlCatalog(engine, ManualClock())
     await catalog.add_bot("shop_bot")
     await catalog.add_link("one", bot="shop_bot", pixel="123456789")

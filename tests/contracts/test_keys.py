@@ -18,7 +18,6 @@ from backends.redis import RedisStore
 from backends.sql.engine import make_engine
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
-from backends.sql.migrate import migrate
 from backends.sql.schema import shared_keys
 from domain.clock import ManualClock
 from domain.errors import ConfigError, StoreUnavailable
@@ -111,11 +110,10 @@ def without_periods(path: Path) -> None:
     write(path, replace(keys, periods={}))
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
     url = request.getfixturevalue(request.param)
     engine = make_engine(url, patience=PATIENT)
-    await migrate(engine)
     await engine.dispose()
     made = Cluster(url, tmp_path / "nodes")
     yield made

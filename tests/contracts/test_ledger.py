@@ -19,7 +19,6 @@ from backends.sql.engine import _under_way, make_engine
 from backends.sql.enrichment import ENRICHMENT_COLUMNS
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import migrate
 from backends.sql.schema import accounting, ads, clicks, links, outbox, starts, webhooks
 from backends.sql.scoring import SqlScoring
 from domain.attribution import Owner, Start
@@ -65,11 +64,10 @@ class Database:
             await connection.execute(webhooks.insert(), rows)
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """Link 1 has a pixel; link 2 has none."""
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     catalog = SqlCatalog(engine, ManualClock())
     await catalog.add_bot("shop_bot")
     await catalog.add_link("one", bot="shop_bot", pixel=PIXEL)

@@ -19,7 +19,6 @@ from backends.sql.engine import make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import migrate
 from backends.sql.outbox import SqlOutbox
 from backends.sql.outbox_again import BATCH, Batch, Place, SqlOutboxAgain
 from backends.sql.outbox_list import SqlOutboxList
@@ -94,10 +93,9 @@ class Database:
         return found
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     catalog = SqlCatalog(engine, ManualClock())
     await catalog.add_bot("shop_bot")
     await catalog.add_link("promo", bot="shop_bot", pixel="123456789")

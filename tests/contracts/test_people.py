@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from backends.sql.engine import make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger
-from backends.sql.migrate import migrate
 from backends.sql.people import SqlPeople
 from backends.sql.retention import SqlRetention
 from backends.sql.schema import bot_users, starts
@@ -69,10 +68,9 @@ class Database:
         await self.people.note_block(Owner(bot_id=BOT, telegram_id=ANA), blocked=blocked, at_ms=at_ms)
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     yield Database(engine, SqlLedger(engine, person_key), SqlPeople(engine), SqlErasures(engine))
     await engine.dispose()
 

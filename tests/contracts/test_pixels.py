@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from backends.sql import outcomes as outcomes_file
 from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import migrate
 from backends.sql.outcomes import DAY_MS, LIFE_MS, SqlOutcomes
 from backends.sql.pixels import SqlPixels
 from backends.sql.schema import lanes, outbox
@@ -29,10 +28,9 @@ BOTH = SealedCredentials(token=b"token", app_secret=b"secret")
 SINCE = NOW - DAY_MS
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[AsyncEngine]:
     made = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(made)
     yield made
     await made.dispose()
 

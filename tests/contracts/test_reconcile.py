@@ -16,7 +16,6 @@ from backends.sql.engine import make_engine, transaction
 from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import migrate
 from backends.sql.reconcile import SqlReconciler
 from backends.sql.schema import links, outbox, webhooks
 from domain.click import Click
@@ -59,11 +58,10 @@ class Database:
         return (await self.reconciler.missing(BEFORE, AFTER, None, limit)).missing
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """Link 1 has a pixel; link 2 has none, and link 3 reports its clicks too."""
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     catalog = SqlCatalog(engine, ManualClock())
     await catalog.add_bot("shop_bot")
     await catalog.add_link("one", bot="shop_bot", pixel=PIXEL)

@@ -18,7 +18,6 @@ from backends.sql.engine import make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.migrate import migrate
 from backends.sql.outbox import SqlOutbox
 from backends.sql.schema import links, outbox, webhooks
 from domain.attribution import ClickRef, Owner
@@ -102,11 +101,10 @@ class Database:
         return await SqlErasures(self.engine).erase(person, person_key=person_key(person), at_ms=at_ms)
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """Link 1 has a pixel; link 2 has none."""
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     catalog = SqlCatalog(engine, ManualClock())
     await catalog.add_bot("shop_bot")
     await catalog.add_link("one", bot="shop_bot", pixel=PIXEL)

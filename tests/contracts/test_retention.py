@@ -92,10 +92,9 @@ class Database:
         return total
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     yield Database(engine, SqlLedger(engine, person_key), SqlRetention(engine))
     await engine.dispose()
 

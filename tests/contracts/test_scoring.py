@@ -17,7 +17,6 @@ from backends.codec import pack
 from backends.sql.engine import make_engine
 from backends.sql.enrichment import ENRICHMENT_COLUMNS
 from backends.sql.ledger import SqlLedger
-from backends.sql.migrate import migrate
 from backends.sql.schema import clicks
 from backends.sql.scoring import MOST_VISITORS, SqlScoring
 from daemon.scoring import BATCH, START_WAIT_MS, Rescored, Scoring
@@ -84,10 +83,9 @@ class Database:
             return dict(found.mappings().one())
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     engine = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(engine)
     yield Database(engine, SqlLedger(engine, person_key), SqlScoring(engine))
     await engine.dispose()
 

@@ -10,7 +10,6 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.sql.engine import make_engine
-from backends.sql.migrate import migrate
 from backends.sql.schema import lanes, outbox
 from backends.sql.webhooks import REMOVED, SqlWebhooks
 from domain.conversions import webhook_lane
@@ -21,10 +20,9 @@ from tests.making import NOW, PATIENT, new_id
 CRM, ERP = webhook_lane("crm"), webhook_lane("erp")
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
+@pytest.fixture(params=["sqlite_tables", "postgres_tables"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[AsyncEngine]:
     made = make_engine(request.getfixturevalue(request.param), patience=PATIENT)
-    await migrate(made)
     yield made
     await made.dispose()
 

@@ -42,9 +42,9 @@ class PostgresServer(Server):
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://postgres@{HOST}:{self.port}/{database}"
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
-        self._tool("createdb", name)
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """Make a database, empty or as its template is, and return its URL. Nobody may be connected to the template."""
+        self._tool("createdb", "-T", template, name)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
