@@ -180,7 +180,7 @@ def _row(found: BotFacts, given: Settings) -> list[str]:
     return [
         "@" + found.bot.username,
         found.bot.health,
-        _time(status.heard_at_ms, given),
+        local_time(status.heard_at_ms, given),
         (status.worker or "-") if status.served(CLOCK.now_ms()) else "-",
         str(len(found.links)),
         found.token,
@@ -189,15 +189,15 @@ def _row(found: BotFacts, given: Settings) -> list[str]:
 
 def _show(found: BotFacts, given: Settings, *, as_json: bool, done: str = "") -> None:
     status = found.status
-    since = f" since {_time(status.health_at_ms, given)}" if status.health_at_ms else ""
+    since = f" since {local_time(status.health_at_ms, given)}" if status.health_at_ms else ""
     lines = {
         "health": found.bot.health + since,
         "telegram id": str(status.telegram_id or "-"),
         "token": found.token,
         "webhook": "on" if found.bot.webhook_key else "off",
         "worker": _worker(found, given),
-        "last heard": _time(status.heard_at_ms, given),
-        "last checked": _time(status.checked_at_ms, given),
+        "last heard": local_time(status.heard_at_ms, given),
+        "last checked": local_time(status.checked_at_ms, given),
         "links": ", ".join(link.slug for link in found.links) or "-",
     }
     head = f"bot @{found.bot.username} {done}".rstrip()
@@ -210,11 +210,7 @@ def _worker(found: BotFacts, given: Settings) -> str:
     if status.worker is None:
         return "-"
     word = "until" if status.served(CLOCK.now_ms()) else "gone since"
-    return f"{status.worker}, {word} {_time(status.worker_until_ms, given)}"
-
-
-def _time(at_ms: int | None, given: Settings) -> str:
-    return "-" if at_ms is None else local_time(at_ms, given)
+    return f"{status.worker}, {word} {local_time(status.worker_until_ms, given)}"
 
 
 def _hint(text: str) -> None:

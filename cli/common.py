@@ -69,8 +69,10 @@ def read_secret(source: str, what: str) -> str:
     )
 
 
-def local_time(at_ms: int, given: Settings) -> str:
-    """A time as the operator's clock shows it, with the name of its zone."""
+def local_time(at_ms: int | None, given: Settings) -> str:
+    """A time as the operator's clock shows it, with the name of its zone; `-` for none."""
+    if at_ms is None:
+        return "-"
     return f"{datetime.fromtimestamp(at_ms / 1000, ZoneInfo(given.timezone)):%Y-%m-%d %H:%M:%S} ({given.timezone})"
 
 

@@ -21,6 +21,8 @@ from runtime.settings import Settings
 
 PixelId = Annotated[str, typer.Argument(help="Meta's id of the dataset (pixel).")]
 
+NONE_YET = "no pixels yet. Register one: trilha pixel add ID --token-file -"
+
 
 @dataclass(frozen=True, slots=True)
 class PixelRoom:

@@ -10,7 +10,7 @@ import typer
 from backends.sql.outcomes import MOST
 from cli.common import CLOCK, EXIT_FAILED, Json, local_time, run, settings, show
 from cli.pixel_advice import of_hold, of_refusal
-from cli.pixel_facts import PixelFacts, PixelRoom, all_pixels, outcomes_of, pixel_of, pixels_of
+from cli.pixel_facts import NONE_YET, PixelFacts, PixelRoom, all_pixels, outcomes_of, pixel_of, pixels_of
 from delivery.destination import Refusal
 from delivery.meta.client import MetaClient
 from delivery.meta.quality import EventQuality
@@ -53,7 +53,7 @@ def status(
     given = settings()
     now_ms = CLOCK.now_ms()
     found = run(_look(given, pixel, now_ms, ask_meta=quality))
-    text = "\n\n".join(_text(seen, given) for seen in found) or "no pixels yet"
+    text = "\n\n".join(_text(seen, given) for seen in found) or NONE_YET
     show([_json(seen) for seen in found], as_json=as_json, text=text)
     if not all(seen.well(now_ms) for seen in found):
         sys.exit(EXIT_FAILED)
@@ -85,7 +85,7 @@ def _text(seen: Seen, given: Settings) -> str:
         _line("links", ", ".join(facts.pixel.links) or "-"),
         *_held_lines(facts, given),
         _line("waiting", _waiting(facts, given)),
-        _line("last accepted", _time(lane.sent_at_ms, given)),
+        _line("last accepted", local_time(lane.sent_at_ms, given)),
         *([_line("Meta warns", lane.warning)] if lane.warning else []),
         _line("last 24 hours", ", ".join(f"{count_of(seen.outcomes, state)} {state}" for state in _STATES)),
         *(_line("", f"{why.count} {why.state}: {why.reason or '-'}") for why in _reasons(seen)),
@@ -101,13 +101,13 @@ def _held_lines(facts: PixelFacts, given: Settings) -> list[str]:
     lane = facts.lane
     if lane.held_at_ms is None:
         return [_line("state", "open")]
-    why = f"held since {_time(lane.held_at_ms, given)}: {lane.hold_reason or '-'}"
+    why = f"held since {local_time(lane.held_at_ms, given)}: {lane.hold_reason or '-'}"
     return [_line("state", why), _line("mend", of_hold(facts.id, facts.state))]
 
 
 def _waiting(facts: PixelFacts, given: Settings) -> str:
     lane = facts.lane
-    return f"{lane.pending}, the oldest of {_time(lane.oldest_at_ms, given)}" if lane.pending else "0"
+    return f"{lane.pending}, the oldest of {local_time(lane.oldest_at_ms, given)}" if lane.pending else "0"
 
 
 def _quality_lines(seen: Seen) -> list[str]:
@@ -138,10 +138,6 @@ def _shares(found: Mapping[str, float]) -> str:
 
 def _line(name: str, value: str) -> str:
     return f"  {name:<14} {value}"
-
-
-def _time(at_ms: int | None, given: Settings) -> str:
-    return "-" if at_ms is None else local_time(at_ms, given)
 
 
 def _json(seen: Seen) -> dict[str, Any]:

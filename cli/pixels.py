@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.common import CLOCK, Json, local_time, read_secret, run, settings, show, show_table
-from cli.pixel_facts import PixelFacts, PixelId, all_pixels, pixel_of, pixels_of
+from cli.pixel_facts import NONE_YET, PixelFacts, PixelId, all_pixels, pixel_of, pixels_of
 from cli.pixel_status import status
 from cli.pixel_trial import try_pixel
 from domain.clock import iso
@@ -113,7 +113,7 @@ def list_pixels(as_json: Json = False) -> None:
     show_table(
         ["pixel", "token", "state", "waiting", "last accepted", "links"],
         [_row(item, given) for item in found],
-        empty="no pixels yet. Register one: trilha pixel add ID --token-file -",
+        empty=NONE_YET,
     )
 
 
@@ -146,7 +146,7 @@ def _row(found: PixelFacts, given: Settings) -> list[str]:
         found.state,
         "held" if lane.held_at_ms is not None else "open",
         str(lane.pending),
-        "-" if lane.sent_at_ms is None else local_time(lane.sent_at_ms, given),
+        local_time(lane.sent_at_ms, given),
         ", ".join(found.pixel.links) or "-",
     ]
 

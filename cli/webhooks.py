@@ -77,7 +77,7 @@ def add(
 
 @webhooks.command("list")
 def list_webhooks(as_json: Json = False) -> None:
-    """All webhooks. How their lanes are, `trilha outbox` says."""
+    """All webhooks. How their lanes are, `trilha outbox list` says."""
     given = settings()
 
     async def load() -> list[Webhook]:

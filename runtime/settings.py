@@ -136,7 +136,7 @@ class Settings(BaseModel):
     )
     honour_gpc: bool = Field(
         default=False,
-        description="Report no conversion of a click whose browser asked for no sharing (Sec-GPC: 1)",
+        description="Report to Meta no conversion of a click whose browser asked for no sharing (Sec-GPC: 1)",
     )
     phone_country: str = Field(
         "55", pattern="^[1-9][0-9]{0,2}$", description="Country code of phone numbers that come without one"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import subprocess
@@ -17,12 +16,12 @@ import pytest
 from backends.sql.bot_accounts import SqlBotAccounts
 from backends.sql.engine import make_engine
 from cli.common import EXIT_CONFIG, EXIT_FAILED
-from cli.main import run as run_trilha
 from domain.accounts import Heartbeat
 from domain.clock import SystemClock
 from domain.links import Bot, BotHealth
 from privacy.bot_tokens import BotTokens, HeldToken
 from privacy.keyring import Keyring
+from tests.commands import Commands
 from tests.making import PATIENT
 
 ROOT = Path(__file__).parents[2]
@@ -32,31 +31,18 @@ SECONDS = 60
 
 
 class Hands:
-    """An operator with a home of their own, whose commands run in this process. All that they have said is kept."""
+    """An operator with a home of their own, whose commands run in this process."""
 
     def __init__(self, home: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        self.home, self.said = home, ""
-        self.sql_url = f"sqlite+aiosqlite:///{home / 'trilha.db'}"
-        self._patch, self._capture = patch, capture
-        self.set(home_dir=str(home), sql_url=self.sql_url)
+        self.home, self.sql_url = home, f"sqlite+aiosqlite:///{home / 'trilha.db'}"
+        self.commands = Commands(patch, capture, home_dir=str(home), sql_url=self.sql_url)
         self("keys", "create")
         self("migrate")
 
-    def set(self, **settings: str) -> None:
-        """Settings by their names without prefix."""
-        for name, value in settings.items():
-            self._patch.setenv(f"TRILHA_{name.upper()}", value)
-
     def __call__(self, *words: str, given: str = "", code: int = 0) -> str:
-        """What the command says: on standard output when it is done, on standard error when it is not."""
-        self._patch.setattr(sys, "argv", ["trilha", *words])
-        self._patch.setattr(sys, "stdin", io.StringIO(given))
-        with pytest.raises(SystemExit) as ended:
-            run_trilha()
-        out, err = self._capture.readouterr()
-        self.said += out + err
-        assert (ended.value.code or 0) == code, out + err
-        return err if code == EXIT_CONFIG else out
+        """What the command says: on standard output, or of wrong configuration on standard error."""
+        said = self.commands(*words, given=given, code=code)
+        return said.err if code == EXIT_CONFIG else said.out
 
     def json(self, *words: str, given: str = "") -> Any:
         return json.loads(self("bot-account", *words, "--json", given=given))
@@ -142,7 +128,7 @@ def test_a_token_goes_in_by_standard_input_and_is_seen_nowhere_and_opened_by_a_w
     )
     assert "sealed" in shown
     assert hands.token_of(Bot(id=1, username="Shop_Bot")) == HeldToken(source="sealed", token=TOKEN)
-    for place in (out, hands.said.encode(), hands.files()):
+    for place in (out, hands.commands.said.encode(), hands.files()):
         assert SECRET.encode() not in place
 
 
@@ -178,13 +164,13 @@ def test_mistakes_are_refused_in_words_and_register_nothing(hands: Hands) -> Non
     ]  # fmt: skip
     for words, given, said in refused:
         assert said in hands("bot-account", *words, given=given, code=EXIT_CONFIG)
-    assert SECRET not in hands.said
+    assert SECRET not in hands.commands.said
     assert [bot["username"] for bot in hands.json("list")] == ["shop_bot"]
 
 
 def test_the_list_says_how_each_bot_is_in_the_operators_zone(hands: Hands, tmp_path: Path) -> None:
     """Sao Paulo is three hours behind UTC; the file's token goes before none at all; links count by their pools."""
-    hands.set(bot_tokens_file=str(private(tmp_path / "tokens", f"other_bot {TOKEN}\n")))
+    hands.commands.set(bot_tokens_file=str(private(tmp_path / "tokens", f"other_bot {TOKEN}\n")))
     assert "no bots yet" in hands("bot-account", "list")
     hands("bot-account", "add", "shop_bot")
     hands("bot-account", "add", "other_bot")
@@ -203,7 +189,7 @@ def test_the_list_says_how_each_bot_is_in_the_operators_zone(hands: Hands, tmp_p
 
 
 def test_a_webhooks_secret_is_shown_once_and_kept_as_its_digest(hands: Hands) -> None:
-    hands.set(public_url="https://go.example.com")
+    hands.commands.set(public_url="https://go.example.com")
     hands("bot-account", "add", "shop_bot")
     said = hands("bot-account", "webhook", "shop_bot")
     secret = said.partition("\n")[0]
@@ -238,14 +224,14 @@ def test_the_printed_call_gives_curl_nothing_but_its_configuration(hands: Hands,
 
 
 def test_a_renamed_bot_is_followed_and_looked_at_again(hands: Hands, tmp_path: Path) -> None:
-    hands.set(bot_tokens_file=str(private(tmp_path / "tokens", f"shop_bot {TOKEN}\n")))
+    hands.commands.set(bot_tokens_file=str(private(tmp_path / "tokens", f"shop_bot {TOKEN}\n")))
     hands("bot-account", "add", "shop_bot")
     hands("bot-account", "webhook", "shop_bot")
     hands("link", "add", "promo", "--bot", "shop_bot")
     hands.set_health("renamed")
     hands("bot-account", "renamed", "shop_bot", "@New_Bot")
-    assert "still has the old username" in hands.said
-    assert "trilha bot-account webhook New_Bot" in hands.said
+    assert "still has the old username" in hands.commands.said
+    assert "trilha bot-account webhook New_Bot" in hands.commands.said
     shown = hands.json("show", "new_bot")
     assert (shown["id"], shown["health"], shown["pools"]) == (1, "unknown", ["promo"])
     hands("bot-account", "add", "other_bot")
@@ -273,7 +259,7 @@ def test_doctor_goes_from_no_trouble_to_every_trouble_of_a_bot(hands: Hands) -> 
     assert "failed: no worker is @shop_bot" in said
     assert "TRILHA_TELEGRAM_API_ID is not set" in said
     assert "telegram-api-hash cannot be read" in said
-    hands.set(telegram_api_id="12345")
+    hands.commands.set(telegram_api_id="12345")
     private(hands.home / "secrets" / "telegram-api-hash", "0123456789abcdef" * 2)
     assert hands.doctor() == "warning: no worker is @shop_bot. Is `trilha bot` running?"
     hands.worker_says(Heartbeat(checked_at_ms=SystemClock().now_ms()))
@@ -290,4 +276,4 @@ def test_doctor_says_that_a_token_does_not_open_with_the_ring_that_is_here(hands
     hands("keys", "create")
     said = hands.doctor(failed=True)
     assert "the token of @shop_bot does not open with this key ring" in said
-    assert SECRET not in hands.said
+    assert SECRET not in hands.commands.said

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,12 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.outbox import SqlOutbox
 from backends.sql.schema import clicks, lanes, links, outbox
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
-from cli.main import run as run_trilha
 from domain.clock import SystemClock
 from domain.conversions import LEAD, PAGE_VIEW, PURCHASE, UNATTRIBUTED, VIEW_CONTENT
 from domain.ids import random_uuid
 from privacy.keyring import Keyring
 from privacy.token import Minter
+from tests.commands import Commands
 from tests.making import PATIENT, bare_click, new_id, person_key, start_of
 
 PIXEL = "1234567890"
@@ -37,18 +35,14 @@ Row = dict[str, Any]
 
 
 class Hands:
-    """An operator with a home and a link, whose commands run in this process. All that they have said is kept."""
+    """An operator with a home and a link, whose commands run in this process."""
 
     def __init__(self, home: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        self.home, self.said, self.err = home, "", ""
+        self.home, self.err = home, ""
         self.url = f"sqlite+aiosqlite:///{home / 'trilha.db'}"
-        self._patch, self._capture = patch, capture
-        for name, value in (
-            ("HOME_DIR", str(home)),
-            ("SQL_URL", self.url),
-            ("TIMEZONE", "America/Sao_Paulo"),
-        ):
-            patch.setenv(f"TRILHA_{name}", value)
+        self.commands = Commands(
+            patch, capture, home_dir=str(home), sql_url=self.url, timezone="America/Sao_Paulo"
+        )
         patch.setenv("COLUMNS", "200")
         self("keys", "create")
         self("migrate")
@@ -58,14 +52,9 @@ class Hands:
 
     def __call__(self, *words: str, given: str = "", code: int = 0) -> str:
         """What the command says on standard output; what it says on standard error is in `err`."""
-        self._patch.setattr(sys, "argv", ["trilha", *words])
-        self._patch.setattr(sys, "stdin", io.StringIO(given))
-        with pytest.raises(SystemExit) as ended:
-            run_trilha()
-        out, self.err = self._capture.readouterr()
-        self.said += out + self.err
-        assert (ended.value.code or 0) == code, out + self.err
-        return out
+        said = self.commands(*words, given=given, code=code)
+        self.err = said.err
+        return said.out
 
     def outbox(self, *words: str, code: int = 0) -> str:
         return self("outbox", *words, code=code)
@@ -257,7 +246,7 @@ def test_show_tells_an_order_s_whole_story_in_every_lane_with_what_to_do_and_not
     assert sent["matched"] == ["client_ip_address", "fbc"]
     assert (waits["attempts"], waits["code"], waits["advice"][:4]) == (3, "404", "give")
     for personal in (str(PERSON), "d" * 64):
-        assert personal not in hands.said
+        assert personal not in hands.commands.said
 
 
 def test_show_finds_the_events_of_a_click_by_its_token(hands: Hands) -> None:

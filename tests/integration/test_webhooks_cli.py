@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import io
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,6 @@ import pytest
 from backends.sql.engine import make_engine
 from backends.sql.webhooks import SqlWebhooks
 from cli.common import EXIT_CONFIG, EXIT_FAILED
-from cli.main import run as run_trilha
 from delivery.destination import Accepted, Ready, Refusal
 from delivery.safe_http import SafeHttp
 from delivery.webhook import MOST_EVENTS, WebhookDestination
@@ -29,6 +26,7 @@ from domain.clock import ManualClock, SystemClock
 from domain.webhooks import Webhook
 from privacy.keyring import Keyring
 from privacy.webhook_secrets import WebhookSecrets
+from tests.commands import Commands
 from tests.making import PATIENT
 from tests.receiver import LOOPBACK, Call, Receiver, receiving
 from tests.servers import free_port
@@ -38,30 +36,18 @@ URL = "https://127.0.0.1.nip.test/"
 
 
 class Hands:
-    """An operator with a home of their own, whose commands run in this process. All that they have said is kept."""
+    """An operator with a home of their own, whose commands run in this process."""
 
     def __init__(self, home: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        self.home, self.said = home, ""
-        self.sql_url = f"sqlite+aiosqlite:///{home / 'trilha.db'}"
-        self._patch, self._capture = patch, capture
-        self.set(home_dir=str(home), sql_url=self.sql_url)
+        self.home, self.sql_url = home, f"sqlite+aiosqlite:///{home / 'trilha.db'}"
+        self.commands = Commands(patch, capture, home_dir=str(home), sql_url=self.sql_url)
         self("keys", "create")
         self("migrate")
 
-    def set(self, **settings: str) -> None:
-        for name, value in settings.items():
-            self._patch.setenv(f"TRILHA_{name.upper()}", value)
-
     def __call__(self, *words: str, given: str = "", code: int = 0) -> str:
         """What the command says: on standard output, or of wrong configuration on standard error."""
-        self._patch.setattr(sys, "argv", ["trilha", *words])
-        self._patch.setattr(sys, "stdin", io.StringIO(given))
-        with pytest.raises(SystemExit) as ended:
-            run_trilha()
-        out, err = self._capture.readouterr()
-        self.said += out + err
-        assert (ended.value.code or 0) == code, out + err
-        return err if code == EXIT_CONFIG else out
+        said = self.commands(*words, given=given, code=code)
+        return said.err if code == EXIT_CONFIG else said.out
 
     def json(self, *words: str, given: str = "", code: int = 0) -> Any:
         return json.loads(self("webhook", *words, "--json", given=given, code=code))
@@ -89,7 +75,7 @@ class Hands:
 @pytest.fixture
 def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Hands:
     made = Hands(tmp_path / "home", monkeypatch, capsys)
-    made.set(webhook_hosts=LOOPBACK)
+    made.commands.set(webhook_hosts=LOOPBACK)
     return made
 
 
@@ -141,7 +127,7 @@ def test_a_webhook_is_added_tried_listed_and_removed(hands: Hands) -> None:
         assert url in hands("webhook", "list")
         assert hands.secret_of(hands.stored("crm")) == secret
         assert secret.encode() not in hands.files()
-        assert hands.said.count(secret) == 1
+        assert hands.commands.said.count(secret) == 1
         assert hands.json("remove", "crm") == {"name": "crm", "skipped": 0}
         assert hands.json("list") == []
 
@@ -164,7 +150,7 @@ def test_a_secret_of_ones_own_goes_in_by_standard_input_or_a_private_file_and_is
     assert hands.secret_of(erp) == SECRET
     moved = Webhook(name="erp", url=url, secret=crm.secret, created_at_ms=0)
     assert hands.secret_of(moved) is None, "a sealed secret is its webhook's alone"
-    assert SECRET not in hands.said
+    assert SECRET not in hands.commands.said
     assert SECRET.encode() not in hands.files()
 
 
@@ -183,7 +169,7 @@ def test_a_webhook_gets_another_url_and_keeps_its_secret_or_gets_another_one(han
 
 
 def test_mistakes_are_refused_in_words_and_register_nothing(hands: Hands) -> None:
-    hands.set(webhook_hosts="")
+    hands.commands.set(webhook_hosts="")
     refused = [
         (("add", "CRM", "--url", "https://127.0.0.1/"), "", "not a name of a webhook"),
         (("add", "crm", "--url", "https://127.0.0.1/s3cr3t"), "", "TRILHA_WEBHOOK_HOSTS"),
@@ -201,9 +187,9 @@ def test_mistakes_are_refused_in_words_and_register_nothing(hands: Hands) -> Non
     ]  # fmt: skip
     for words, given, said in refused:
         assert said in hands("webhook", *words, given=given, code=EXIT_CONFIG), words
-    assert "s3cr3t" not in hands.said
+    assert "s3cr3t" not in hands.commands.said
     assert hands.json("list") == []
-    hands.set(webhook_hosts="10.0.0.0/8")
+    hands.commands.set(webhook_hosts="10.0.0.0/8")
     assert "no host" in hands("webhook", "add", "crm", "--url", "https://1.1.1.1/", code=EXIT_CONFIG)
 
 
