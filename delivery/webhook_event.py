@@ -12,7 +12,16 @@ import msgspec
 from delivery.destination import Never, NotYet, Prepared, Ready
 from domain.click import Click
 from domain.clock import iso
-from domain.conversions import CLICK_EVENT, LIFE_MS, MICROS, PEOPLE, TOO_OLD, Conversion, Delivery
+from domain.conversions import (
+    CLICK_EVENT,
+    LIFE_MS,
+    MAY_BE_A_PERSON,
+    MICROS,
+    PEOPLE,
+    TOO_OLD,
+    Conversion,
+    Delivery,
+)
 from domain.enrichment import Enrichment, TrafficClass
 
 VERSION = 1
@@ -59,7 +68,7 @@ def _lacks(delivery: Delivery) -> str | None:
     if delivery.click is not None and delivery.enrichment is None:
         return "the click is not classed yet"
     if delivery.conversion.event == CLICK_EVENT and _is_tentative(delivery):
-        return "a person may stand behind the prefetch"
+        return MAY_BE_A_PERSON
     return None
 
 

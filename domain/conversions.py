@@ -27,6 +27,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 LIFE_MS = 7 * 86_400_000
 """Meta takes nothing that is older: one such event makes it refuse the whole call."""
 TOO_OLD = "older than 7 days"
+MAY_BE_A_PERSON = "a person may stand behind the prefetch"
 NO_SUCH_CLICK = "no such click"
 ERASED = "erased"
 Touch = Literal["last", "first"]

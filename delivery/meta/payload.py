@@ -14,7 +14,17 @@ from delivery.destination import Never, NotYet, Prepared, Ready
 from delivery.meta.identifiers import is_fbc, is_fbp, public_address
 from delivery.meta.normalise import hashed_city, hashed_country, hashed_state
 from delivery.meta.preflight import AHEAD_S, CHAT, HASHED, WEBSITE, faults
-from domain.conversions import CLICK_EVENT, LIFE_MS, MICROS, PEOPLE, TOO_OLD, Conversion, Delivery, Money
+from domain.conversions import (
+    CLICK_EVENT,
+    LIFE_MS,
+    MAY_BE_A_PERSON,
+    MICROS,
+    PEOPLE,
+    TOO_OLD,
+    Conversion,
+    Delivery,
+    Money,
+)
 from domain.enrichment import Geo
 from privacy.seal import Original
 
@@ -87,7 +97,15 @@ def _no_person(delivery: Delivery, age_ms: int) -> Never | None:
         late = age_ms >= PATIENCE_MS
         return Never(state="skipped", reason="traffic class not known") if late else None
     kind = delivery.enrichment.traffic.kind
-    return None if kind in PEOPLE else Never(state="skipped", reason=f"traffic class {kind}")
+    if kind in PEOPLE or _may_be_a_person(delivery, age_ms):
+        return None
+    return Never(state="skipped", reason=f"traffic class {kind}")
+
+
+def _may_be_a_person(delivery: Delivery, age_ms: int) -> bool:
+    """A prefetch is a person's once its START is pressed: some apps fetch an ad's page before anybody has touched it."""
+    traffic = delivery.enrichment.traffic if delivery.enrichment else None
+    return traffic is not None and traffic.tentative and traffic.kind not in PEOPLE and age_ms < PATIENCE_MS
 
 
 def _not_yet(delivery: Delivery, now_ms: int, patience_ms: int) -> NotYet | None:
@@ -98,8 +116,12 @@ def _not_yet(delivery: Delivery, now_ms: int, patience_ms: int) -> NotYet | None
     if click is None:
         waits = conversion.click is not None and now_ms - conversion.at_ms < patience_ms
         return NotYet(seconds=RETRY_S, reason="its click has not come yet") if waits else None
-    waits = delivery.enrichment is None and now_ms - click.at_ms < PATIENCE_MS
-    return NotYet(seconds=RETRY_S, reason="its click is not classed yet") if waits else None
+    age_ms = now_ms - click.at_ms
+    if delivery.enrichment is None and age_ms < PATIENCE_MS:
+        return NotYet(seconds=RETRY_S, reason="its click is not classed yet")
+    if conversion.event == CLICK_EVENT and _may_be_a_person(delivery, age_ms):
+        return NotYet(seconds=RETRY_S, reason=MAY_BE_A_PERSON)
+    return None
 
 
 # ---------------------------------------------------------------- what

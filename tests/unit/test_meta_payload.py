@@ -192,6 +192,21 @@ def test_a_page_view_is_a_persons_and_a_start_is_believed(kind: Any) -> None:
     )
 
 
+def test_a_page_view_of_a_prefetch_waits_ten_minutes_for_the_start_that_makes_it_a_persons() -> None:
+    """Some apps fetch an ad's page before anybody has touched it."""
+    tentative = Enrichment(traffic=Traffic("prefetch", tentative=True))
+    delivery = of_click(PAGE_VIEW, CLICKED_MS, enrichment=tentative)
+    waits = NotYet(seconds=15, reason="a person may stand behind the prefetch")
+    assert prepare(delivery, original(), now_ms=CLICKED_MS + 599_999) == waits
+    assert prepare(delivery, original(), now_ms=CLICKED_MS + 600_000) == Never(
+        state="skipped", reason="traffic class prefetch"
+    )
+    promoted = of_click(
+        PAGE_VIEW, CLICKED_MS, enrichment=Enrichment(traffic=Traffic("in_app", tentative=True))
+    )
+    assert isinstance(prepare(promoted, original(), now_ms=CLICKED_MS + 1000), Ready)
+
+
 def test_an_event_waits_ten_minutes_for_its_click_and_goes_without_it_then() -> None:
     delivery = of_click(VIEW_CONTENT, STARTED_MS, click=None, enrichment=None)
     late = {"now_ms": STARTED_MS + 600_000, "honour_gpc": False}
