@@ -13,7 +13,7 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.schema import outbox
 from privacy.keyring import Keyring
 from tests.daemon_fixture import BOT, SLUG, Site
-from tests.making import full_click, start_of
+from tests.making import full_click, new_id, start_of
 
 ROOT = Path(__file__).parents[2]
 ANA = 5_544_332_211
@@ -56,10 +56,11 @@ def person(site: Site, command: str) -> Any:
 
 
 async def test_a_sale_is_reported_exported_and_erased(site: Site) -> None:
-    click = full_click(link_id=1, sealed=None)
+    now_ms = site.clock.now_ms()
+    click = full_click(id=new_id(now_ms - 2000), link_id=1, sealed=None)
     async with site.engine() as engine:
         ledger = SqlLedger(engine, Keyring(site.settings.secrets, site.clock).person_key)
-        await ledger.record_start(start_of(click, ANA), click)
+        await ledger.record_start(start_of(click, ANA, at_ms=now_ms - 1000), click)
     private = json.dumps({"email": EMAIL, "phone": "x"})
     found = sold(site, "--telegram-id", str(ANA), "--person", "-", given=private)
     assert (found["state"], found["new"], found["link"], found["ignored"]) == (
