@@ -1,4 +1,4 @@
-"""Which of a person's clicks a conversion belongs to: as of when it happened, not of when it is written down."""
+"""Which of a person's clicks a conversion belongs to: as of when it happened, not of when it is written down (ADR 0024)."""
 
 from typing import Any
 
