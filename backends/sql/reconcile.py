@@ -33,8 +33,8 @@ class Checked:
 
 
 class SqlReconciler:
-    """Raises StoreUnavailable. It holds no lock from one call to the next and never waits for itself: calls may be
-    repeated, given up half-way, and made by two at once.
+    """Raises StoreUnavailable. It holds no lock from one call to the next: calls may be repeated, given up half-way, and made
+    by two at once, one of which waits for no more than the other's one transaction.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -46,7 +46,8 @@ class SqlReconciler:
             select(clicks)
             .where(among(engine, clicks.c.id), *_LIVE)
             .order_by(clicks.c.id)
-            .with_for_update(read=True)
+            # Not shared: of two at once, the second looks when the first has written, and counts what it writes itself.
+            .with_for_update(key_share=True)
         )
 
     async def missing(self, since_ms: int, until_ms: int, after: UUID | None, limit: int) -> Checked:
