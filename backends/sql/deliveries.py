@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, func, select
 
 from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of
-from backends.sql.ledger import click_of
+from backends.sql.ledger import CLICK_FACT, click_of
 from backends.sql.schema import bots, clicks, is_pending, links, outbox
 from domain.attribution import ClickRef, Owner
 from domain.conversions import NOTHING, Conversion, Delivery, Money
@@ -33,16 +33,7 @@ _OF_THE_CLICK = tuple(
         "link_id",
         "node",
         "ad_key",
-        "method",
-        "params",
-        "referer_host",
-        "language",
-        "prefetch",
-        "visitor_key",
-        "visitor_period",
-        "fbclid_key",
-        "sealed",
-        "gpc",
+        *CLICK_FACT,
         "owner_bot_id",
         "owner_telegram_id",
         *ENRICHMENT_COLUMNS,

@@ -37,7 +37,7 @@ from domain.errors import StoreUnavailable
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, LedgerRow, Lookup, Receipt
 from domain.ports import NOTHING_ADDED
 
-_CLICK_FACT = (
+CLICK_FACT = (
     "clicked_at",
     "method",
     "params",
@@ -51,7 +51,7 @@ _CLICK_FACT = (
     "gpc",
 )
 _START_FACT = ("owner_bot_id", "owner_telegram_id", "started_at")
-_ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*_CLICK_FACT, *_START_FACT, *ENRICHMENT_COLUMNS))
+_ROW = {"ad_key": b"", "node": 0} | dict.fromkeys((*CLICK_FACT, *_START_FACT, *ENRICHMENT_COLUMNS))
 _RESCORE = clicks.update().where(clicks.c.id == bindparam("click_id")).values(scored_at=None)
 _RECEIPT = Receipt(durability=Durability.SYNCED, visible=False)
 _AD_MEMORY = 50_000
@@ -294,7 +294,7 @@ def _set_once(statement: Any) -> Any:
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={
-            **{name: case((no_click, new[name]), else_=clicks.c[name]) for name in _CLICK_FACT},
+            **{name: case((no_click, new[name]), else_=clicks.c[name]) for name in CLICK_FACT},
             **{name: case((no_owner, new[name]), else_=clicks.c[name]) for name in _START_FACT},
             **{name: case((not_enriched, new[name]), else_=clicks.c[name]) for name in ENRICHMENT_COLUMNS},
             "spooled": clicks.c.spooled | new.spooled,
