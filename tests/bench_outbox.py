@@ -24,12 +24,12 @@ from backends.sql.enrichment import enrichment_values
 from backends.sql.migrate import migrate
 from backends.sql.outbox import SqlOutbox
 from backends.sql.schema import clicks, outbox
+from chaos.servers import PostgresServer
 from domain.conversions import START_EVENT, click_event_id
 from domain.ids import first_uuid7
 from tests.contracts.test_ledger import ADDED
 from tests.making import NOW
 from tests.plans import BY_INDEX, Statements, overheard, plans
-from tests.servers import PostgresServer
 
 BATCH, FULL, CHUNK = 1000, 20_000, 5000
 LANES = ("meta/1", "meta/2", "webhook/crm")

@@ -23,9 +23,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from chaos.servers import PostgresServer
 from tests.delivery.isolation import measured, table
 from tests.delivery.shop import Shop, opened, token_of
-from tests.servers import PostgresServer
 
 PIXELS = [f"77700000000000{n}" for n in range(10)]
 

@@ -20,11 +20,11 @@ from uuid import UUID
 import httpx2
 
 from backends.build import open_stores
+from chaos.servers import PostgresServer, ValkeyServer
 from domain.clock import SystemClock
 from domain.observations import Silent
 from tests.bot.office import Office
 from tests.daemon_fixture import SLUG
-from tests.servers import PostgresServer, ValkeyServer
 from tests.telegram.server import LoopbackTelegram
 
 ENOUGH = 60.0

@@ -20,8 +20,8 @@ from redis.backoff import NoBackoff
 from backends.codec import Packed, encode_batch, pack
 from backends.raw_disk import RawDisk
 from backends.redis import RedisStore
+from chaos.servers import ValkeyServer
 from tests.making import full_click
-from tests.servers import ValkeyServer
 
 SIZES = (1, 8, 32, 128)
 CLICKS = 2048

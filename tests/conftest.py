@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from backends.sql.engine import make_engine
 from backends.sql.migrate import migrate
+from chaos.servers import PostgresServer, ValkeyServer
 from tests.daemon_fixture import Door, Site
-from tests.servers import PostgresServer, ValkeyServer
 
 if TYPE_CHECKING:
     from tests.bot.office import Office

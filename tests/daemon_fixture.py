@@ -25,6 +25,7 @@ from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
 from backends.sql.schema import clicks
 from backends.sql.scoring import SqlScoring
+from chaos.servers import HOST, free_port
 from daemon.api_keys import make_api_key
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
@@ -39,7 +40,6 @@ from privacy.seal import Original, Sealer
 from privacy.token import Minter
 from runtime.logs import set_up_logs
 from runtime.settings import Bind, Settings
-from tests.servers import HOST, free_port
 
 BOT = "trail_test_bot"
 OTHER_BOT = "other_test_bot"

@@ -26,8 +26,8 @@ from typing import Any
 
 import psutil
 
+from chaos.servers import PostgresServer, ValkeyServer
 from loadtests.openloop import OpenLoop, Outcome
-from tests.servers import PostgresServer, ValkeyServer
 from tests.system import BOT, SLUG, System
 
 REQUEST = (

@@ -24,12 +24,12 @@ from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
 from backends.sql.schema import clicks, outbox
+from chaos.servers import free_port
 from daemon.api_keys import make_api_key
 from domain.clock import SystemClock
 from privacy.keyring import Keyring
 from privacy.token import Minter
 from runtime.settings import Settings, load_settings
-from tests.servers import free_port
 
 ROOT = Path(__file__).parents[1]
 BOT = "journey_bot"
@@ -87,8 +87,8 @@ class System:
         return made
 
     def start(self, *names: str, crash: tuple[str, int] | None = None) -> None:
-        """Start `serve`, `work` or both; with `crash`, to die at that named point the so many-th time (tests/faults)."""
-        program = ["cli.main"] if crash is None else ["tests.faults.crash", crash[0], str(crash[1]), "--"]
+        """Start `serve`, `work` or both; with `crash`, to die at that named point the so many-th time (chaos/inside)."""
+        program = ["cli.main"] if crash is None else ["chaos.inside.crash", crash[0], str(crash[1]), "--"]
         for name in names or ("serve", "work"):
             log = (self.home / f"{name}.log").open("ab")
             self.processes[name] = subprocess.Popen(

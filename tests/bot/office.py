@@ -14,11 +14,11 @@ import httpx2
 
 from backends.sql.bot_accounts import SqlBotAccounts
 from bot.main import Worker
+from chaos.servers import HOST, free_port
 from privacy.bot_tokens import BotTokens
 from privacy.keyring import Keyring
 from runtime.settings import Bind, child_environment
 from tests.daemon_fixture import BOT, OTHER_BOT, Site
-from tests.servers import HOST, free_port
 from tests.telegram.account import BotSide
 from tests.telegram.server import LoopbackTelegram
 

@@ -20,13 +20,13 @@ from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.migrate import migrate
 from backends.tier import TierStore
+from chaos.servers import PostgresServer, ValkeyServer
 from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
 from domain.observations import Silent
 from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Receipt
 from domain.ports import ClickStore
 from tests.making import PATIENT, bare_click, full_click, make_disk, make_tier, new_id, person_key
-from tests.servers import PostgresServer, ValkeyServer
 
 TOKEN_ONLY, SYNCED = Durability.TOKEN_ONLY, Durability.SYNCED
 TTL_MS = 600_000

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from diskcache import Cache
 
-from tests.faults import crash
-from tests.faults.sqlite_vfs import SYNC, WRITE, Watch, install, watch
+from chaos.inside import crash
+from chaos.inside.sqlite_vfs import SYNC, WRITE, Watch, install, watch
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,7 +127,7 @@ LEAVING = """
 import sys
 from pathlib import Path
 from diskcache import Cache
-from tests.faults.sqlite_vfs import watch
+from chaos.inside.sqlite_vfs import watch
 folder = Path(sys.argv[1])
 watched = watch(folder)
 store = Cache(str(folder), sqlite_synchronous=2)
@@ -385,7 +385,7 @@ DYING = """
 import sys
 from pathlib import Path
 from diskcache import Cache
-from tests.faults import crash
+from chaos.inside import crash
 folder, point, count, trigger = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
 crash.arm(point, count, trigger)
 store = Cache(str(folder), timeout=0, eviction_policy="none", cull_limit=0, sqlite_synchronous=2)

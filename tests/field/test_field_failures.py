@@ -18,6 +18,7 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.schema import bot_users, clicks, metadata, outbox, starts
 from bot.associate import StartRequest
+from chaos.servers import ValkeyServer, free_port
 from domain.attribution import Start
 from domain.books import BookEntry
 from domain.click import Click
@@ -27,7 +28,6 @@ from domain.ids import ClickIds, uuid7_ms
 from privacy.keyring import Keyring
 from tests.daemon_fixture import BOT, OTHER_BOT, SLUG, Door, Site, user_agents
 from tests.making import person_key
-from tests.servers import ValkeyServer, free_port
 
 FBCLID = "IwZXh0bgNhZW0BMABhZGlkAasVQ" + "k3xZ_-9" * 20 + "_aem_7QGhicD3IfitnAZIYLLFEx"
 

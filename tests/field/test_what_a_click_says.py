@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from backends.sql.schema import clicks, outbox, starts
 from backends.sql.scoring import SqlScoring
+from chaos.servers import HOST, free_port
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
 from daemon.scoring import Rescored, Scoring
@@ -21,7 +22,6 @@ from privacy.keyring import Keyring
 from privacy.seal import Original
 from runtime.settings import Bind
 from tests.daemon_fixture import SLUG, Door, Site
-from tests.servers import HOST, free_port
 
 PROXY, STRANGER = "127.0.0.2", "127.0.0.3"
 TRUSTED = [f"{PROXY}/32", "10.0.0.0/8", "2001:db8:ffff::/48"]

@@ -29,9 +29,9 @@ from bot.client import (
     is_start,
     token_from,
 )
+from chaos.servers import HOST, free_port
 from domain.ids import ClickIds, uuid7_ms
 from tests.daemon_fixture import BOT, SLUG, Door, Site, captured_logs
-from tests.servers import HOST, free_port
 
 FOREIGN = "A" * 62
 DIRECT = Start(owner=False, click=None, state="settled", direct=True)

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from chaos.servers import HOST
 from daemon import edge
 from tests.daemon_fixture import ANSWER_SECONDS, SLUG, Answer, Door, Site
-from tests.servers import HOST
 
 
 def asked(target: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:

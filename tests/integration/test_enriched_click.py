@@ -14,11 +14,11 @@ from typing import Any
 import pytest_asyncio
 
 from backends.sql.ledger import SqlLedger
+from chaos.servers import HOST
 from privacy.keyring import Keyring
 from tests.daemon_fixture import Door, Site
 from tests.geo_files import FLAT4, NETWORKS, make_database
 from tests.making import person_key
-from tests.servers import HOST
 
 ROOT = Path(__file__).parents[2]
 HOME, CLOUD = "179.123.45.67", "18.1.2.3"

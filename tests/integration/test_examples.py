@@ -22,9 +22,9 @@ import pytest
 
 from backends.sql.schema import outbox, starts
 from bot import client
+from chaos.servers import HOST, free_port
 from daemon.shapes import Click, Start, StartBody
 from tests.daemon_fixture import BOT, Door, Site
-from tests.servers import HOST, free_port
 from tests.telegram_calls import HEADER, SECRET, message
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chaos.servers import HOST, free_port
 from delivery.destination import Accepted, Refusal
 from delivery.meta.client import MetaClient
 from delivery.meta.errors import MAX_BODY
@@ -20,7 +21,6 @@ from delivery.meta.quality import EventQuality
 from privacy.pixel_tokens import Credentials
 from tests.daemon_fixture import captured_logs
 from tests.making import PATIENT
-from tests.servers import HOST, free_port
 
 PIXEL = "1234567890123456"
 TOKEN = "EAAJtestZCOnlyZBnoRealTokenAtAll0123456789ZDZD"

@@ -26,6 +26,7 @@ from backends.sql.outbox import SqlOutbox
 from backends.sql.people import SqlPeople
 from backends.sql.retention import SqlRetention
 from backends.sql.schema import metadata, outbox
+from chaos.servers import ValkeyServer
 from daemon.retention import DAY_MS, Retention
 from daemon.settle import Settler
 from domain.attribution import Owner, Start
@@ -44,7 +45,6 @@ from privacy.sharing import Sharing
 from runtime.settings import load_settings
 from tests.daemon_fixture import captured_logs
 from tests.making import NOW, PATIENT, make_spool, new_id, person_key, start_of
-from tests.servers import ValkeyServer
 
 IP = "203.0.113.77"
 AGENT = "Mozilla/5.0 (Linux; Android 14; marked-device) Instagram 300.0"

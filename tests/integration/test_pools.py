@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from backends.sql.links import SqlCatalog
+from chaos.servers import free_port
 from domain.links import Button, Greeting
 from tests.daemon_fixture import BOT, OTHER_BOT, SLUG, Answer, Door, Site, user_agents
-from tests.servers import free_port
 
 BOTS = (BOT, OTHER_BOT)
 BRIDGE_HEADERS = ["content-type", "content-security-policy", "content-length", "cache-control", "referrer-policy", "x-content-type-options", "connection"]  # fmt: skip

@@ -10,10 +10,10 @@ from pathlib import Path
 from uuid import UUID
 
 from backends.sql.schema import outbox
+from chaos.servers import free_port
 from domain.attribution import Owner, Start
 from tests.daemon_fixture import BOT, Site
 from tests.making import NOW, full_click, start_of
-from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 ANA = 0x5A_C39E_71B4

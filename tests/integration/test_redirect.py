@@ -8,9 +8,9 @@ from pathlib import Path
 
 from backends.catalog_cache import CatalogCache
 from backends.sql.links import SqlCatalog
+from chaos.servers import free_port
 from domain.links import Catalog
 from tests.daemon_fixture import BOT, SLUG, Door, Site, user_agents
-from tests.servers import free_port
 
 DEEP_LINK = re.compile(rf"https://t\.me/{BOT}\?start=[A-Za-z0-9_-]{{62}}")
 

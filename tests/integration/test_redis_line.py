@@ -9,10 +9,10 @@ import pytest
 
 from backends.redis import RedisStore
 from backends.redis_line import RedisLine, command
+from chaos.servers import HOST, ValkeyServer
 from domain.errors import ConfigError, StoreUnavailable
 from domain.outcomes import UNKNOWN, Found
 from tests.making import bare_click, full_click
-from tests.servers import HOST, ValkeyServer
 
 TTL_MS = 600_000
 

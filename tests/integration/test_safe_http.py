@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from chaos.servers import free_port
 from delivery.safe_http import LARGEST_ANSWER, Heard, Resolve, SafeHttp, Unheard, resolve
 from domain.errors import ConfigError
 from tests.receiver import LOOPBACK, Authority, Receiver, receiving, resolver
-from tests.servers import free_port
 
 HOST, OTHER = "hook.test", "other.test"
 SECOND = "127.0.0.2"

@@ -18,6 +18,7 @@ import pytest
 
 from backends.sql.engine import make_engine
 from backends.sql.webhooks import SqlWebhooks
+from chaos.servers import free_port
 from cli.common import EXIT_CONFIG, EXIT_FAILED
 from delivery.destination import Accepted, Ready, Refusal
 from delivery.safe_http import SafeHttp
@@ -29,7 +30,6 @@ from privacy.webhook_secrets import WebhookSecrets
 from tests.commands import Commands
 from tests.making import PATIENT
 from tests.receiver import LOOPBACK, Call, Receiver, receiving
-from tests.servers import free_port
 
 SECRET = "c0ffee0123456789" * 4
 URL = "https://127.0.0.1.nip.test/"

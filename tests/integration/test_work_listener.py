@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 import httpx2
 import psutil
 
+from chaos.servers import HOST, free_port
 from runtime.settings import child_environment
 from tests.bot.office import until
 from tests.daemon_fixture import Site
-from tests.servers import HOST, free_port
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
+from chaos.servers import ValkeyServer
 from tests.machine.design import InvariantBroken, World
 from tests.machine.machine import Machine, profile
 from tests.machine.naive import NaiveTakeDelete, NaiveTombstone
-from tests.servers import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = 2000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.servers import PostgresServer, ValkeyServer
+from chaos.servers import PostgresServer, ValkeyServer
 from tests.system import System
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.servers import ValkeyServer
+from chaos.servers import ValkeyServer
 from tests.system import System
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ValkeyServer
+from chaos.servers import ValkeyServer
 from tests.system import BOT, System
 
 BEFORE, AFTER, RATE = 20, 400, 400

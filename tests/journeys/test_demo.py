@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chaos.servers import free_port
 from tests.meta.demo_sale import BUYER
-from tests.servers import free_port
 from tests.system import ROOT
 
 SECONDS = 90

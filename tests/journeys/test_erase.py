@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import PostgresServer, ValkeyServer
+from chaos.servers import PostgresServer, ValkeyServer
 from tests.system import BOT, ROOT, SLUG, System
 
 # Their bytes are found nowhere by chance: one needs five bytes, the other four.

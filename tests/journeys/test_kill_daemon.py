@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from backends.spool import spools_under
-from tests.servers import ValkeyServer
+from chaos.servers import ValkeyServer
 from tests.system import POLL, SETTLE_SECONDS, System
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PostgresServer, ValkeyServer
+from chaos.servers import PostgresServer, ValkeyServer
 from tests.system import BOT, System, locked_sqlite
 
 RATE = 200

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx2
 
 from backends.sql.schema import bot_users, starts
+from chaos.servers import PostgresServer, ValkeyServer
 from tests.bot.office import Office, WorkerProcess
 from tests.daemon_fixture import SLUG
-from tests.servers import PostgresServer, ValkeyServer
 from tests.telegram.server import LoopbackTelegram
 
 PEOPLE = 1000

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chaos.servers import free_port
 from tests.geo_files import FLAT4, make_database
-from tests.servers import free_port
 from tests.system import ROOT
 
 VISITOR = {

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backends.sql.schema import outbox
+from chaos.servers import PostgresServer
 from domain.conversions import LaneStatus, meta_lane, pixel_of
 from tests.delivery.trade import Key, RelayProcess, Trade, trading
 from tests.meta import FakeMeta
 from tests.meta.kept import Call
-from tests.servers import PostgresServer
 
 T = TypeVar("T")
 PIXELS = [f"8880000000000{number:02}" for number in range(20)]

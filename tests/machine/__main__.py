@@ -10,10 +10,10 @@ import sys
 from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
+from chaos.servers import ValkeyServer
 from tests.machine.design import InvariantBroken, World
 from tests.machine.machine import Machine, profile
 from tests.machine.trilha import Shared, Trilha
-from tests.servers import ValkeyServer
 
 
 def main() -> None:

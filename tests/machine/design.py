@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import redis
 import uvloop
 
-from tests.servers import ValkeyServer
+from chaos.servers import ValkeyServer
 
 T = TypeVar("T")
 Mode = Literal["ok", "down", "deaf"]

@@ -27,6 +27,7 @@ from backends.sql.ledger import SqlLedger, ledger_row
 from backends.sql.migrate import migrate
 from backends.sql.schema import accounting, bot_users, clicks, erasures, outbox, starts, unerased
 from bot.associate import Associate, StartRequest
+from chaos.inside.sqlite_vfs import Watch, watch
 from daemon.erasure import Discarder, Erasure
 from daemon.settle import Settler
 from domain.attribution import Start
@@ -43,7 +44,6 @@ from domain.outcomes import UNKNOWN, LedgerRow, Lookup, Receipt
 from domain.ports import NOTHING_ADDED
 from privacy.keyring import Keyring
 from privacy.token import Minter
-from tests.faults.sqlite_vfs import Watch, watch
 from tests.machine.design import Mode, Ticket, World, holds
 from tests.making import NOW, full_click, make_tier, spool_beside
 from tests.recount import as_kept, recount

@@ -11,9 +11,9 @@ import asyncpg
 import psutil
 import pytest
 
-from tests.servers import PostgresServer, ServerFailed, ServerMissing, ValkeyServer, free_port
-from tests.servers.postgres import find_postgres
-from tests.servers.valkey import find_valkey
+from chaos.servers import PostgresServer, ServerFailed, ServerMissing, ValkeyServer, free_port
+from chaos.servers.postgres import find_postgres
+from chaos.servers.valkey import find_valkey
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import pytest
 from backends.codec import encode, pack
 from backends.disk import DiskStore
 from backends.spool import Fact, Spool, spools_under
+from chaos.inside.sqlite_vfs import Watch, watch
 from domain.click import Click
 from domain.errors import StoreBroken, StoreUnavailable
 from domain.ids import ClickIds
 from domain.outcomes import Durability
-from tests.faults.sqlite_vfs import Watch, watch
 from tests.making import make_disk, spool_beside
 
 AT_MS = 1_800_000_000_000

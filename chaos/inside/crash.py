@@ -1,4 +1,4 @@
-"""Run a command of Trilha that kills itself at a named point: `python -m tests.faults.crash POINT COUNT -- serve`.
+"""Run a command of Trilha that kills itself at a named point: `python -m chaos.inside.crash POINT COUNT -- serve`.
 
 Counting starts once the file exists that the environment variable CRASH_TRIGGER names; without it, at once. At the
 COUNT-th occurrence of POINT the process sends itself SIGKILL:
@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.faults.sqlite_vfs import AFTER, BEFORE, SYNC, WRITE, Kind, Phase, watch
+from chaos.inside.sqlite_vfs import AFTER, BEFORE, SYNC, WRITE, Kind, Phase, watch
 
 LOG = "cache.db-wal"
 ON_LOG = {"before_write": (WRITE, BEFORE), "after_write": (SYNC, BEFORE), "after_fsync": (SYNC, AFTER)}
@@ -71,7 +71,7 @@ class CountedTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """uvloop hands it to the kernel at the end of this turn of the loop: it counts in the next one."""
+        """Uvloop hands it to the kernel at the end of this turn of the loop: it counts in the next one."""
         self._transport.write(data)
         if bytes(data[: len(REDIRECT)]) == REDIRECT:
             asyncio.get_running_loop().call_soon(self._counter.occurred)
@@ -122,7 +122,7 @@ def _on_trim(counter: Counter) -> None:
 def main(arguments: list[str]) -> None:
     """Arm, and be the `trilha` command from here on."""
     if len(arguments) < 4 or arguments[0] not in POINTS or not arguments[1].isdigit() or arguments[2] != "--":
-        sys.exit(f"usage: python -m tests.faults.crash {{{','.join(POINTS)}}} COUNT -- COMMAND ...")
+        sys.exit(f"usage: python -m chaos.inside.crash {{{','.join(POINTS)}}} COUNT -- COMMAND ...")
     point, count, _, *command = arguments
     trigger = os.environ.get("CRASH_TRIGGER")
     arm(point, int(count), Path(trigger) if trigger else None)

@@ -8,8 +8,8 @@ does, nothing of either is left when the object or the interpreter ends.
         valkey.start()                  # same port, same URL
 """
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.process import HOST, ServerFailed, ServerMissing, free_port
-from tests.servers.valkey import ValkeyServer
+from chaos.servers.postgres import PostgresServer
+from chaos.servers.process import HOST, ServerFailed, ServerMissing, free_port
+from chaos.servers.valkey import ValkeyServer
 
 __all__ = ["HOST", "PostgresServer", "ServerFailed", "ServerMissing", "ValkeyServer", "free_port"]

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.servers.process import (
+from chaos.servers.process import (
     HOST,
     START_SECONDS,
     Server,

@@ -249,7 +249,7 @@ class Watch:
         self._shadows.pop(path, None)
 
     def failed(self, error: BaseException) -> int:
-        """ctypes would drop the exception, and SQLite would take that for success."""
+        """Ctypes would drop the exception, and SQLite would take that for success."""
         self.errors.append(error)
         return IOERR
 

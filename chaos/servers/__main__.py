@@ -1,10 +1,10 @@
-"""`python -m tests.servers`: is every server there that the tests need."""
+"""`python -m chaos.servers`: is every server there that the tests need."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.servers import PostgresServer, ServerFailed, ServerMissing, ValkeyServer
+from chaos.servers import PostgresServer, ServerFailed, ServerMissing, ValkeyServer
 
 
 def main() -> int:
