@@ -1,0 +1,1 @@
+"""Which command each reply of a store belongs to, for the trouble that loses replies."""

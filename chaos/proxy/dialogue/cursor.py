@@ -1,0 +1,72 @@
+"""Bytes as the network cuts them, read as the protocol cuts them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+
+class Applied(NamedTuple):
+    """A reply that says that a command was applied, and where in the newest bytes it begins (0 if before them)."""
+
+    at: int
+    command: str
+
+
+Steps = Generator[Applied | None, None, None]
+"""Reading that yields what it finds, and None when it needs more bytes."""
+Reading = Generator[None, None, bytes]
+
+
+class Cursor:
+    """What has come and is not read yet."""
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._at = 0
+        self._gone = 0
+        self._newest = 0
+
+    def feed(self, data: bytes) -> None:
+        """More has come; whoever waits for it may be resumed."""
+        self._gone += self._at
+        self._data = self._data[self._at :] + data
+        self._newest = self._gone + len(self._data) - len(data)
+        self._at = 0
+
+    @property
+    def position(self) -> int:
+        """Where the cursor stands in the whole stream."""
+        return self._gone + self._at
+
+    def applied(self, position: int, command: str) -> Applied:
+        """The reply to the command begins there in the whole stream."""
+        return Applied(max(0, position - self._newest), command)
+
+    def peek(self) -> Reading:
+        """The next byte, which stays."""
+        while self._at >= len(self._data):
+            yield
+        return self._data[self._at : self._at + 1]
+
+    def take(self, size: int) -> Reading:
+        """So many bytes."""
+        while len(self._data) - self._at < size:
+            yield
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def line(self) -> Reading:
+        """Up to the next CRLF, without it."""
+        while (end := self._data.find(b"\r\n", self._at)) < 0:
+            yield
+        start, self._at = self._at, end + 2
+        return self._data[start:end]
+
+    def skip(self, size: int) -> Generator[None, None, None]:
+        """Pass over so many bytes, keeping none."""
+        while size > (there := len(self._data) - self._at):
+            size -= there
+            self._at += there
+            yield
+        self._at += size
