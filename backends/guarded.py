@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from backends.breaker import Breaker, State
+from backends.tier import log_turn
 from domain.attribution import Start
 from domain.click import Click
 from domain.clock import Clock
@@ -64,7 +65,7 @@ class GuardedLedger:
             before = self.state
             self._breaker.failed(ticket, self._clock.monotonic(), refused=refused)
             if self.state != before:
-                self._tell()
+                self._tell(before)
             raise
         self._breaker.succeeded(ticket, self._clock.monotonic())
         return answer
@@ -81,7 +82,8 @@ class GuardedLedger:
             self._breaker.failed(ticket, self._clock.monotonic())
         else:
             self._breaker.succeeded(ticket, self._clock.monotonic())
-        self._tell()
+        self._tell("half_open")
 
-    def _tell(self) -> None:
+    def _tell(self, before: State) -> None:
         self._observer.breaker(NAME, self.state)
+        log_turn(NAME, before, self.state)

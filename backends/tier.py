@@ -136,5 +136,16 @@ class Tier:
         self._tell(before)
 
     def _tell(self, before: State) -> None:
-        if self.breaker.state != before:
-            self.observer.breaker(self.name, self.breaker.state)
+        state = self.breaker.state
+        if state == before:
+            return
+        self.observer.breaker(self.name, state)
+        log_turn(self.name, before, state)
+
+
+def log_turn(name: str, before: State, after: State) -> None:
+    """Say that a breaker opened or closed. A probe that failed is not a turn."""
+    if after == "closed" != before:
+        _log.info("breaker closed", tier=name)
+    elif after == "open" and before == "closed":
+        _log.warning("breaker opened", tier=name)

@@ -14,6 +14,7 @@ import tempfile
 import time
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -72,7 +73,9 @@ class _Child:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def spawn(self, command: list[str], user: User | None = None) -> None:
+    def spawn(
+        self, command: list[str], user: User | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # stopped in end(), at the latest by the finalizer
                 command,
@@ -80,7 +83,7 @@ class _Child:
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
-                env=environment(),
+                env=environment() | dict(settings or {}),
                 start_new_session=True,  # a Ctrl-C on the terminal is for pytest alone
                 **(user.as_popen() if user else {}),
             )

@@ -1,0 +1,190 @@
+"""A drill as it runs: a stage, a crowd on it, who watches, and when something was broken and mended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chaos.checker.check import Erased
+from chaos.checker.held import Held, read_held
+from chaos.checker.tokens import read
+from chaos.crowd.process import ROOT, Crowd
+from chaos.crowd.told import Told
+from chaos.stage.late import press_start
+from chaos.stage.spec import StageSpec
+from chaos.stage.stage import Stage
+from chaos.stage.trilha import TrilhaProcess
+from chaos.watch import Watch
+
+WARM_SECONDS = 3.0
+CALM_SECONDS = 4.0
+SETTLE_SECONDS = 90.0
+CALM_SETTLE_SECONDS = 10.0
+ERASED_PEOPLE = 2
+EVENTS = ("ViewContent",)
+
+
+@dataclass(slots=True, kw_only=True)
+class Window:
+    """A fault, from `began` to `ended` (monotonic seconds; None: it is still there)."""
+
+    fault: str
+    began: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that is known of a drill's load: what the crowd was told, what the stores hold, who was erased.
+
+    `until`: only what was told before that monotonic second can be expected in SQL; None: everything.
+    """
+
+    told: Told
+    held: Held
+    erased: Erased
+    until: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Log:
+    """When a drill's faults were there, and what else happened; monotonic seconds. `zero` is when it was warm.
+
+    `receipts_lost`: a daemon was killed, and took the count of its last receipts with it.
+    """
+
+    zero: float = 0.0
+    wall: float = 0.0
+    ended: float | None = None
+    receipts_lost: bool = False
+    windows: list[Window] = field(default_factory=list)
+    marks: list[tuple[float, str]] = field(default_factory=list)
+
+    def to_wall(self, at: float) -> float:
+        """Seconds since the epoch of a monotonic second."""
+        return self.wall + at - self.zero
+
+
+class Drill:
+    """From `begin` to `close`. `say` hears what happens, in words."""
+
+    def __init__(self, spec: StageSpec, say: Callable[[str], None]) -> None:
+        self.stage = Stage(spec)
+        self.log = Log()
+        self._say = say
+        self._erased, self._erased_tokens = Erased(), set[str]()
+        self._told: Told | None = None
+
+    def begin(self) -> None:
+        """Set up, let the crowd come, erase two people, and wait until all is warm and calm."""
+        self._say("setting up")
+        self.stage.set_up()
+        self.crowd = Crowd(self.stage.plan(), self.stage.folder)
+        self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons])
+        self.watch.start()
+        time.sleep(WARM_SECONDS)
+        self._erase()
+        self.log.zero, self.log.wall = time.monotonic(), time.time()
+        self._say("calm")
+        time.sleep(CALM_SECONDS)
+
+    def close(self) -> None:
+        """Stop everything that still runs, and remove it."""
+        if hasattr(self, "crowd"):
+            self.crowd.kill()
+            self.watch.stop()
+        self.stage.take_down()
+
+    def breaking(self, what: str) -> None:
+        """A fault is about to begin. Its moment is before the deed, so that no detection is counted too short."""
+        self.log.windows.append(Window(fault=what, began=time.monotonic()))
+        self._say(what)
+
+    def mended(self, what: str) -> None:
+        """The fault of that name is gone as of now."""
+        for window in self.log.windows:
+            if window.fault == what and window.ended is None:
+                window.ended = time.monotonic()
+        self.mark(f"{what}: over")
+
+    def mark(self, text: str) -> None:
+        """Something worth knowing happened."""
+        self.log.marks.append((time.monotonic(), text))
+        self._say(text)
+
+    def finish(self) -> None:
+        """Send the crowd home, and wait until all that it left is in SQL and nothing waits. A second time has no effect."""
+        if self._told is not None:
+            return
+        told = self.crowd.stop()
+        self.log.ended = time.monotonic()
+        late = [press_start(self.stage, token) for token in self._erased_tokens]
+        self._told = Told(clicks=told.clicks, starts=[*told.starts, *late])
+        self._say("settling")
+        self._wait_until_held(self._clicks_of(self._told), SETTLE_SECONDS, idle=True)
+        self.watch.stop()
+
+    def told(self) -> Told:
+        """What everybody was told so far."""
+        return self._told or self.crowd.told()
+
+    def evidence(self) -> Evidence:
+        """Of the drill so far; under load, once what was told until now has had time to settle. OSError without SQL."""
+        until = None
+        if self._told is None:
+            until = time.monotonic()
+            self._wait_until_held(self._clicks_of(self.told()), CALM_SETTLE_SECONDS)
+        held = read_held(self.stage.direct_sql_url, self.stage.spool_folder)
+        return Evidence(told=self.told(), held=held, erased=self._erased, until=until)
+
+    def _clicks_of(self, told: Told) -> set[str]:
+        return {read(c.token).click for c in told.clicks if c.redirected} - set(self._erased.clicks)
+
+    def _wait_until_held(self, wanted: set[str], seconds: float, *, idle: bool = False) -> None:
+        """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                held = read_held(self.stage.direct_sql_url, self.stage.spool_folder)
+            except OSError:
+                held = None
+            if held is not None and _is_settled(held, wanted, idle=idle):
+                return
+            time.sleep(0.25)
+
+    def _erase(self) -> None:
+        """As the operator would. Whoever presses START on such a click later must not get it."""
+        owners = [s for s in self.crowd.told().starts if s.owner and s.state == "settled"]
+        for start in owners[:ERASED_PEOPLE]:
+            self._command("privacy", "erase", "--telegram-id", "-", said=str(start.person))
+        self._erased_tokens = {start.token for start in owners[:ERASED_PEOPLE]}
+        clicks = {read(token).click for token in self._erased_tokens}
+        self._erased = Erased(clicks=clicks, at=time.monotonic())
+
+    def _command(self, *arguments: str, said: str = "") -> None:
+        """A command of the operator's, on this stage."""
+        subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=ROOT,
+            env=self.stage.environment(),
+            input=said.encode(),
+            stdout=subprocess.DEVNULL,
+            check=True,
+            timeout=60,
+        )
+
+
+def _is_settled(held: Held, wanted: set[str], *, idle: bool) -> bool:
+    present = {click for click, row in held.clicks.items() if row.has_click}
+    nothing_waits = held.waiting == 0 and held.books.spooled == held.books.settled
+    return wanted <= present and (nothing_waits or not idle)
+
+
+def _metrics_of(daemon: TrilhaProcess) -> Callable[[], str]:
+    def ask() -> str:
+        return daemon.get("/metrics", seconds=1.0)[1].decode()
+
+    return ask

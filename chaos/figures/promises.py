@@ -1,0 +1,85 @@
+"""What every drill promises, and what one promises more or less. A promise is a figure that stays at or below a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.errors import ConfigError
+
+# Deadline 50 ms, and 10 for the wire and the loop.
+STANDARD: dict[str, float] = {
+    "non_302": 0,
+    "errors": 0,
+    "acked_lost": 0,
+    "double_owner": 0,
+    "resurrected": 0,
+    "invented": 0,
+    "lost_starts": 0,
+    "effects": 0,
+    "unbalanced": 0,
+    "token_only": 0,
+    "p999_ms": 60,
+}
+TEXTS = {
+    "non_302": "visitors who were not sent on",
+    "errors": "visitors without an answer",
+    "acked_lost": "acknowledged clicks that are missing (I1)",
+    "double_owner": "clicks with two owners (I2)",
+    "resurrected": "erased clicks that came back (I5)",
+    "invented": "clicks that nobody made (I6)",
+    "lost_starts": "starts that were taken and lost (I9)",
+    "effects": "conversions missing or doubled (I3, I4)",
+    "unbalanced": "equations of the books that do not hold (I8)",
+    "token_only": "clicks that only their token remembers",
+    "p999_ms": "the slowest redirect in a thousand",
+    "p99_ms": "the slowest redirect in a hundred",
+    "max_ms": "the slowest redirect",
+    "detect_ms": "until a breaker opened",
+    "recover_s": "until the store was used again",
+    "settle_s": "until the backlog was settled",
+    "breaker_opened": "times that a breaker opened",
+    "backlog": "entries that waited in the spools",
+}
+LATENCIES = ("p99_ms", "p999_ms", "max_ms")
+
+
+def standard_with(at_most: Mapping[str, float | None]) -> dict[str, float]:
+    """The standard with an experiment's own bounds; None: the drill makes no such promise. ConfigError for an unknown figure."""
+    if unknown := sorted(set(at_most) - set(TEXTS)):
+        raise ConfigError(f"no figure is called {', '.join(unknown)}; there are {', '.join(TEXTS)}")
+    return {name: bound for name, bound in (STANDARD | dict(at_most)).items() if bound is not None}
+
+
+def kept_or_not(bounds: Mapping[str, float], figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each promise with its bound and what was measured. A figure that could not be measured keeps no promise.
+
+    A latency may exceed its bound by as much as the machine stalled the crowd itself: nobody on it can be quicker.
+    """
+    return [
+        {
+            "name": name,
+            "text": TEXTS[name],
+            "bound": bound,
+            "value": figures[name],
+            "unit": unit_of(name),
+            "held": _held(figures[name], bound + (figures["stall_ms"] if name in LATENCIES else 0.0)),
+        }
+        for name, bound in bounds.items()
+    ]
+
+
+def broken_words(promise: Mapping[str, Any]) -> str:
+    """Why a promise is not held, in words."""
+    unit = promise["unit"] and f" {promise['unit']}"
+    value = "not measurable" if promise["value"] is None else f"{promise['value']:g}{unit}"
+    return f"{promise['text']}: {value}, allowed {promise['bound']:g}{unit}"
+
+
+def unit_of(name: str) -> str:
+    """Of a figure, by how its name ends."""
+    return {"ms": "ms", "s": "s"}.get(name.rpartition("_")[2], "")
+
+
+def _held(value: float | None, bound: float) -> bool:
+    return value is not None and value <= bound

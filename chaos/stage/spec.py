@@ -1,0 +1,45 @@
+"""What a stage is made of, as an experiment's file says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from domain.errors import ConfigError
+
+Sql = Literal["sqlite", "postgres"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSpec:
+    """`configuration.stage` of an experiment.
+
+    sql: which engine. redis: whether there is one. proxied: which of "redis" and "sql" are reached through a proxy, that
+    faults of the network are put on. daemons: how many `trilha serve`, each with a spool of its own. bot: whether
+    `trilha bot` runs too, against a Telegram of this machine. meta: whether conversions are delivered to a Meta of this
+    machine. settings: TRILHA_ settings of all processes. inside: the faults (chaos/inside) that are made possible in the
+    process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
+    on, such as 8m (needs root).
+    """
+
+    sql: Sql = "sqlite"
+    redis: bool = True
+    proxied: tuple[str, ...] = ()
+    daemons: int = 1
+    bot: bool = False
+    meta: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
+    inside: dict[str, list[str]] = field(default_factory=dict)
+    crowd: dict[str, Any] = field(default_factory=dict)
+    tmpfs: str = ""
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> StageSpec:
+        """From an experiment; ConfigError for what no stage has."""
+        known = {item.name for item in fields(cls)}
+        if unknown := sorted(set(given) - known):
+            raise ConfigError(f"a stage has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        spec = cls(**given | {"proxied": tuple(given.get("proxied", ()))})
+        if spec.sql not in ("sqlite", "postgres"):
+            raise ConfigError(f"sql of a stage is sqlite or postgres, not {spec.sql}")
+        return spec

@@ -1,0 +1,197 @@
+"""The stage: which servers and processes there are, where they listen, and how they come and go."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from chaos.crowd.plan import Plan
+from chaos.inside.switches import Switches
+from chaos.proxy.process import Proxy
+from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
+from chaos.servers.process import Server, environment
+from chaos.stage.home import BOT, SLUG, log_of, prepare
+from chaos.stage.spec import StageSpec
+from chaos.stage.trilha import TrilhaProcess
+
+DATABASE = "drill"
+
+
+class Stage:
+    """A Trilha as its spec says, from `set_up` to `take_down`; nothing of it is left afterwards, whatever happened.
+
+    `servers` are all that may be killed or frozen, by name: valkey, postgres, serve (serve-1 … when there are more), work,
+    bot. `proxies` stand before "redis" and "sql" where the spec says so.
+    """
+
+    def __init__(self, spec: StageSpec) -> None:
+        self.spec = spec
+        self.folder = Path(tempfile.mkdtemp(prefix="trilha-drill-"))
+        self.servers: dict[str, Server] = {}
+        self.proxies: dict[str, Proxy] = {}
+        self.api_key = ""
+        self._stack = ExitStack()
+        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        """Set up; taken down again if that fails."""
+        try:
+            self.set_up()
+        except BaseException:
+            self.take_down()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take down."""
+        self.take_down()
+
+    def set_up(self) -> None:
+        """Start the servers, prepare the home, start Trilha, and return when it answers."""
+        self._mount()
+        self._start_stores()
+        self.settings = self._settings()
+        self.api_key = prepare(self._home_settings(0))
+        for name in self._names():
+            self.servers[name] = self._stack.enter_context(self._process(name))
+
+    def take_down(self) -> None:
+        """Stop what runs, in the reverse order, and remove the folder."""
+        for name in ("valkey", "postgres", *self._names()):
+            if name in self.servers:
+                self.servers[name].thaw()
+        self._stack.close()
+
+    @property
+    def daemons(self) -> list[TrilhaProcess]:
+        """The `trilha serve` processes."""
+        return [self.trilha(name) for name in self._names() if name.startswith("serve")]
+
+    def trilha(self, name: str) -> TrilhaProcess:
+        """A process of Trilha."""
+        process = self.servers[name]
+        assert isinstance(process, TrilhaProcess)
+        return process
+
+    @property
+    def valkey(self) -> ValkeyServer:
+        """The Redis of this stage."""
+        server = self.servers["valkey"]
+        assert isinstance(server, ValkeyServer)
+        return server
+
+    @property
+    def postgres(self) -> PostgresServer:
+        """The PostgreSQL of this stage."""
+        server = self.servers["postgres"]
+        assert isinstance(server, PostgresServer)
+        return server
+
+    @property
+    def sqlite_file(self) -> Path:
+        """SQLite's file, where that is the SQL tier."""
+        return self.folder / "home" / "trilha.db"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where all daemons have their spools."""
+        return self.folder / ("small" if self.spec.tmpfs else "home") / "spool"
+
+    @property
+    def direct_sql_url(self) -> str:
+        """SQL without a proxy before it: what the checker reads."""
+        return f"sqlite+aiosqlite:///{self.sqlite_file}" if self.spec.sql == "sqlite" else self._postgres_url
+
+    def switches(self, name: str) -> Switches:
+        """The faults inside the process of that name."""
+        return Switches(self._switch_folder(name))
+
+    def environment(self) -> dict[str, str]:
+        """What a command of the operator's is run with."""
+        return environment() | self._home_settings(0)
+
+    def plan(self) -> Plan:
+        """What a crowd on this stage does."""
+        daemons = self.daemons
+        given = {
+            "public": [int(daemon.settings["TRILHA_PUBLIC_BIND"].rpartition(":")[2]) for daemon in daemons],
+            "private": [daemon.port for daemon in daemons],
+            "api_key": self.api_key,
+            "slug": SLUG,
+            "bot": BOT,
+        }
+        return Plan(**given | self.spec.crowd)
+
+    def _names(self) -> list[str]:
+        count = self.spec.daemons
+        serves = ["serve"] if count == 1 else [f"serve-{number + 1}" for number in range(count)]
+        return [*serves, "work", *(["bot"] if self.spec.bot else [])]
+
+    def _mount(self) -> None:
+        if not self.spec.tmpfs:
+            return
+        small = self.folder / "small"
+        small.mkdir()
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={self.spec.tmpfs}", "tmpfs", str(small)], check=True
+        )
+        self._stack.callback(subprocess.run, ["umount", "-l", str(small)], check=False)
+
+    def _start_stores(self) -> None:
+        if self.spec.redis:
+            self.servers["valkey"] = self._stack.enter_context(ValkeyServer())
+        if self.spec.sql == "postgres":
+            postgres = self._stack.enter_context(PostgresServer())
+            self.servers["postgres"] = postgres
+            self._postgres_url = postgres.create_database(DATABASE)
+        ports = {"redis": "valkey", "sql": "postgres"}
+        for store in self.spec.proxied:
+            proxy = Proxy(HOST, self.servers[ports[store]].port)
+            self.proxies[store] = self._stack.enter_context(proxy)
+
+    def _settings(self) -> dict[str, str]:
+        """What all processes have in common."""
+        stores = {"TRILHA_SQL_URL": self._through("sql", self.direct_sql_url), "TRILHA_REDIS_URL": ""}
+        if self.spec.redis:
+            stores["TRILHA_REDIS_URL"] = self._through("redis", self.valkey.url)
+        home = {
+            "TRILHA_HOME_DIR": str(self.folder / "home"),
+            "TRILHA_SPOOL_DIR": str(self.spool_folder),
+            "TRILHA_LOG_LEVEL": "info",
+        }
+        return home | stores | {f"TRILHA_{name.upper()}": value for name, value in self.spec.settings.items()}
+
+    def _through(self, store: str, url: str) -> str:
+        """The URL with the proxy's port in it, where there is one."""
+        if store not in self.proxies:
+            return url
+        server = self.servers["valkey" if store == "redis" else "postgres"]
+        return url.replace(f":{server.port}/", f":{self.proxies[store].port}/")
+
+    def _home_settings(self, number: int) -> dict[str, str]:
+        return self.settings | {"TRILHA_NODE": str(number)}
+
+    def _process(self, name: str) -> TrilhaProcess:
+        command, _, number = name.partition("-")
+        port = free_port()
+        binds = {"serve": "TRILHA_PRIVATE_BIND", "work": "TRILHA_WORK_BIND", "bot": "TRILHA_BOT_BIND"}
+        settings = self._home_settings(int(number or 1) - 1) | {binds[command]: f"{HOST}:{port}"}
+        if command == "serve":
+            settings["TRILHA_PUBLIC_BIND"] = f"{HOST}:{free_port()}"
+        return TrilhaProcess(
+            command,
+            port,
+            settings,
+            log_of(self.folder, name),
+            inside=tuple(self.spec.inside.get(name, ())),
+            switches=self._switch_folder(name),
+        )
+
+    def _switch_folder(self, name: str) -> Path:
+        folder = self.folder / "switches" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
