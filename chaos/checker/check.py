@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from chaos.checker.held import Held
 from chaos.checker.tokens import read

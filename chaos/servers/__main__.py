@@ -11,9 +11,9 @@ def main() -> int:
     """Start each server once and say which it is: what a fresh machine lacks is said before a test fails."""
     try:
         with ValkeyServer() as valkey, PostgresServer() as postgres:
-            print(f"valkey: {valkey._binary}\npostgres: {postgres._binaries}")
+            sys.stdout.write(f"valkey: {valkey.binary}\npostgres: {postgres.binaries}\n")
     except (ServerMissing, ServerFailed) as problem:
-        print(problem, file=sys.stderr)
+        sys.stderr.write(f"{problem}\n")
         return 1
     return 0
 

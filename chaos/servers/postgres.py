@@ -39,6 +39,11 @@ class PostgresServer(Server):
         self._user = User() if os.geteuid() == 0 else None
         super().__init__(port)
 
+    @property
+    def binaries(self) -> Path:
+        """The directory of the programs that run."""
+        return self._binaries
+
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://postgres@{HOST}:{self.port}/{database}"
 
@@ -79,7 +84,7 @@ class PostgresServer(Server):
             self._hand_over(self._user)
         how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
         self._child.spawn([str(self._binaries / "initdb"), "-D", str(self._data), *how], self._user)
-        if not self._died_within(START_SECONDS) or self._child.process.returncode != 0:
+        if not self._died_within(START_SECONDS) or self._child.returncode != 0:
             self._child.kill()
             raise ServerFailed(f"initdb failed:\n{self._child.tail()}")
 
@@ -100,7 +105,9 @@ class PostgresServer(Server):
     def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         where = ["-h", HOST, "-p", str(self.port), "-U", "postgres"]
         command = [str(self._binaries / name), *where, *arguments]
-        return subprocess.run(command, capture_output=True, env=environment(), timeout=START_SECONDS)
+        return subprocess.run(
+            command, capture_output=True, env=environment(), timeout=START_SECONDS, check=False
+        )
 
 
 def find_postgres() -> Path:

@@ -16,7 +16,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -72,6 +72,10 @@ class _Child:
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.returncode if self.process is not None else None
 
     def spawn(
         self, command: list[str], user: User | None = None, settings: Mapping[str, str] | None = None
@@ -221,6 +225,7 @@ class Server(ABC):
 
 
 def existing(path: Path, otherwise: str) -> Path:
+    """The path, or ServerMissing, which says what to do otherwise."""
     if not path.exists():
         raise ServerMissing(f"{path} does not exist. {otherwise}")
     return path
@@ -233,7 +238,7 @@ class User:
         entry = pwd.getpwnam("nobody")
         self.uid, self.gid = entry.pw_uid, entry.pw_gid
 
-    def as_popen(self) -> dict[str, object]:
+    def as_popen(self) -> dict[str, Any]:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def reaches(self, path: Path) -> bool:

