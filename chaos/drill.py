@@ -151,9 +151,17 @@ class Drill:
                 held = read_held(self.stage.direct_sql_url, self.stage.spool_folder)
             except OSError:
                 held = None
-            if held is not None and _is_settled(held, wanted, idle=idle):
+            if held is not None and self._is_settled(held, wanted, idle=idle):
                 return
             time.sleep(0.25)
+
+    def _is_settled(self, held: Held, wanted: set[str], *, idle: bool) -> bool:
+        present = {click for click, row in held.clicks.items() if row.has_click}
+        if not idle or not wanted <= present:
+            return wanted <= present
+        books = held.books
+        counted = self.log.receipts_lost or books.issued >= len(wanted)
+        return counted and held.waiting == 0 and books.spooled == books.settled
 
     def _erase(self) -> None:
         """As the operator would. Whoever presses START on such a click later must not get it."""
@@ -175,12 +183,6 @@ class Drill:
             check=True,
             timeout=60,
         )
-
-
-def _is_settled(held: Held, wanted: set[str], *, idle: bool) -> bool:
-    present = {click for click, row in held.clicks.items() if row.has_click}
-    nothing_waits = held.waiting == 0 and held.books.spooled == held.books.settled
-    return wanted <= present and (nothing_waits or not idle)
 
 
 def _metrics_of(daemon: TrilhaProcess) -> Callable[[], str]:

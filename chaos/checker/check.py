@@ -41,6 +41,7 @@ class Findings:
     double_effects (I3): more than one outbox row for the same click, event and lane.
     missing_effects (I4): an owned click without its conversions; a click with conversions and without an owner.
     unbalanced (I8): equations of the books that do not hold.
+    unacked: redirected, counted as token_only, and not in SQL either: only the token remembers them. Nothing was promised.
     """
 
     acked_lost: Finding = field(default_factory=Finding)
@@ -51,6 +52,7 @@ class Findings:
     double_effects: Finding = field(default_factory=Finding)
     missing_effects: Finding = field(default_factory=Finding)
     unbalanced: Finding = field(default_factory=Finding)
+    unacked: Finding = field(default_factory=Finding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,8 @@ def _lost(findings: Findings, given: dict[str, Clicked], held: Held, erased: Era
     """Clicks of which no store was ever said to have them are not lost but token_only, and counted as that."""
     present = {click for click, row in held.clicks.items() if row.has_click or row.erased}
     missing = [click for click in given if click not in present and click not in erased.clicks]
+    for click in missing[: held.books.token_only]:
+        findings.unacked.add(f"click {click}, visit {given[click].number}")
     for click in missing[held.books.token_only :]:
         findings.acked_lost.add(f"click {click}, visit {given[click].number}")
 
@@ -130,7 +134,7 @@ def _invented(findings: Findings, given: dict[str, Clicked], asked: Iterable[Cli
     """A click that is held must be one that was clicked: by its id, or by its ad where nobody heard the answer."""
     unanswered = Counter((campaign(c.number), creative(c.number)) for c in asked if not c.redirected)
     for click, row in held.clicks.items():
-        if not row.has_click:
+        if not row.has_click or row.erased:
             continue
         stored = (row.params.get("utm_campaign", ""), row.params.get("utm_content", ""))
         if click in given:

@@ -18,7 +18,7 @@ STANDARD: dict[str, float] = {
     "lost_starts": 0,
     "effects": 0,
     "unbalanced": 0,
-    "token_only": 0,
+    "unacked": 0,
     "p999_ms": 60,
 }
 TEXTS = {
@@ -31,7 +31,8 @@ TEXTS = {
     "lost_starts": "starts that were taken and lost (I9)",
     "effects": "conversions missing or doubled (I3, I4)",
     "unbalanced": "equations of the books that do not hold (I8)",
-    "token_only": "clicks that only their token remembers",
+    "unacked": "clicks that only their token remembers",
+    "token_only": "clicks that no store took in time",
     "p999_ms": "the slowest redirect in a thousand",
     "p99_ms": "the slowest redirect in a hundred",
     "max_ms": "the slowest redirect",
