@@ -9,6 +9,7 @@ from cli import (
     clicks,
     conversions,
     doctor,
+    drill,
     geoip,
     keys,
     links,
@@ -54,6 +55,7 @@ app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(outbox.outbox, name="outbox")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
+app.add_typer(drill.drill, name="drill")
 
 
 def run() -> None:

@@ -89,18 +89,25 @@ def check(
     _invented(findings, given, told.clicks, held)
     _effects(findings, held, events)
     if until is None:
+        _unacked(findings, given, held, erased)
         _books(findings, held, 0 if receipts_lost else len(given))
     return findings
 
 
 def _lost(findings: Findings, given: dict[str, Clicked], held: Held, erased: Erased) -> None:
-    """Clicks of which no store was ever said to have them are not lost but token_only, and counted as that."""
-    present = {click for click, row in held.clicks.items() if row.has_click or row.erased}
-    missing = [click for click in given if click not in present and click not in erased.clicks]
-    for click in missing[: held.books.token_only]:
-        findings.unacked.add(f"click {click}, visit {given[click].number}")
-    for click in missing[held.books.token_only :]:
+    """As many as were counted as token_only may be missing: no store was ever said to have them."""
+    for click in _missing(given, held, erased)[held.books.token_only :]:
         findings.acked_lost.add(f"click {click}, visit {given[click].number}")
+
+
+def _unacked(findings: Findings, given: dict[str, Clicked], held: Held, erased: Erased) -> None:
+    for click in _missing(given, held, erased)[: held.books.token_only]:
+        findings.unacked.add(f"click {click}, visit {given[click].number}")
+
+
+def _missing(given: dict[str, Clicked], held: Held, erased: Erased) -> list[str]:
+    present = {click for click, row in held.clicks.items() if row.has_click or row.erased}
+    return [click for click in given if click not in present and click not in erased.clicks]
 
 
 def _owners(findings: Findings, starts: Iterable[Started], held: Held, erased: Erased) -> None:

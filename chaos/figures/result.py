@@ -70,13 +70,22 @@ def bounds_of(experiment: dict[str, Any]) -> dict[str, float]:
 
 
 def troubles_of(journal: dict[str, Any]) -> list[str]:
-    """What went wrong with the drill itself: an action or a probe that could not be carried out."""
+    """What went wrong with the drill itself: it began in no steady state, or an action could not be carried out."""
+    before = journal.get("steady_states", {}).get("before") or {}
+    unsteady = (
+        [] if before.get("steady_state_met") else [_unsteady(probe) for probe in before.get("probes", [])]
+    )
     runs = [*journal.get("run", []), *journal.get("rollbacks", [])]
-    return [
+    return unsteady + [
         f"{run['activity']['name']}: {(run.get('exception') or ['?'])[-1].strip()}"
         for run in runs
         if run["status"] == "failed"
     ]
+
+
+def _unsteady(probe: dict[str, Any]) -> str:
+    said = probe.get("output") or (probe.get("exception") or ["no steady state"])[-1]
+    return f"before anything was broken: {str(said).strip()}"
 
 
 def _samples(findings: Any) -> list[tuple[str, str]]:

@@ -8,8 +8,17 @@ does, nothing of either is left when the object or the interpreter ends.
         valkey.start()                  # same port, same URL
 """
 
-from chaos.servers.postgres import PostgresServer
+from chaos.servers.postgres import PostgresServer, find_postgres
 from chaos.servers.process import HOST, ServerFailed, ServerMissing, free_port
-from chaos.servers.valkey import ValkeyServer
+from chaos.servers.valkey import ValkeyServer, find_valkey
 
-__all__ = ["HOST", "PostgresServer", "ServerFailed", "ServerMissing", "ValkeyServer", "free_port"]
+__all__ = [
+    "HOST",
+    "PostgresServer",
+    "ServerFailed",
+    "ServerMissing",
+    "ValkeyServer",
+    "find_postgres",
+    "find_valkey",
+    "free_port",
+]

@@ -10,14 +10,13 @@ from chaos.figures.promises import broken_words, kept_or_not, standard_with
 from chaos.toolkit.current import current, drill
 
 
-def broken_promises(at_most: dict[str, float | None]) -> list[str]:
-    """Which promises are not kept, in words; none is what the hypothesis tolerates.
+def promises(at_most: dict[str, float | None]) -> str:
+    """ "kept", which is what the hypothesis tolerates, or which promises are not, in words.
 
     `at_most`: bounds by figure, on top of what every drill promises (chaos/figures/promises.py); null makes no promise.
     """
     now = current()
     if now.measured is None:
         now.measured = measure(drill())
-    return [
-        broken_words(each) for each in kept_or_not(standard_with(at_most), now.measured) if not each["held"]
-    ]
+    each_one = kept_or_not(standard_with(at_most), now.measured)
+    return "; ".join(broken_words(each) for each in each_one if not each["held"]) or "kept"
