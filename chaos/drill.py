@@ -160,7 +160,7 @@ class Drill:
         if not idle or not wanted <= present:
             return wanted <= present
         books = held.books
-        counted = self.log.receipts_lost or books.issued >= len(wanted)
+        counted = self.log.receipts_lost or books.issued >= len(wanted | set(self._erased.clicks))
         return counted and held.waiting == 0 and books.spooled == books.settled
 
     def _erase(self) -> None:
