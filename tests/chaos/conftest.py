@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -15,7 +16,7 @@ class Client:
     """A blocking client of Valkey that says what it sees on the wire."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection((HOST, port), 20)
+        self.socket = socket.create_connection((HOST, port), 20)  # seconds
         self.answers = self.socket.makefile("rb")
 
     def send(self, *lines: str) -> None:
@@ -59,12 +60,18 @@ def proxy(valkey_url: str, shared_proxy: Proxy) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def client(proxy: Proxy) -> Iterator[Client]:
+def connect() -> Iterator[Callable[[int], Client]]:
+    """Clients of a port, closed when the test ends."""
+    with ExitStack() as opened:
+        yield lambda port: opened.enter_context(closing(Client(port)))
+
+
+@pytest.fixture
+def client(proxy: Proxy, connect: Callable[[int], Client]) -> Client:
     """Connected through the proxy and answered once, so that the way is known to be there."""
-    made = Client(proxy.port)
+    made = connect(proxy.port)
     assert made.ask("PING") == b"+PONG"
-    yield made
-    made.close()
+    return made
 
 
 @pytest.fixture(scope="module")

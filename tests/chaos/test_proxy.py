@@ -6,6 +6,7 @@ import hashlib
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -32,9 +33,9 @@ def took(work: Callable[[], object]) -> float:
 # ------------------------------------------------------------ no trouble
 
 
-def test_a_healthy_proxy_passes_everything_in_order_and_counts_it(proxy: Proxy) -> None:
+def test_a_healthy_proxy_passes_everything_in_order_and_counts_it(proxy: Proxy, connect) -> None:
     before = proxy.stats()
-    client = Client(proxy.port)
+    client = connect(proxy.port)
     client.send(*(f"ECHO {number}" for number in range(1000)))
     answers = [(client.answer(), client.answer())[1] for _ in range(1000)]
     assert answers == [str(number).encode() for number in range(1000)]
@@ -50,8 +51,10 @@ def test_a_healthy_proxy_passes_everything_in_order_and_counts_it(proxy: Proxy) 
     until(lambda: proxy.stats().open == before.open)
 
 
-def test_a_value_larger_than_every_buffer_comes_through_whole(proxy: Proxy, valkey: ValkeyServer) -> None:
-    client = Client(proxy.port)
+def test_a_value_larger_than_every_buffer_comes_through_whole(
+    proxy: Proxy, valkey: ValkeyServer, connect
+) -> None:
+    client = connect(proxy.port)
     value = hashlib.shake_128(b"value").digest(9_000_000)
     client.socket.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$%d\r\n%b\r\n" % (len(value), value))
     assert client.answer() == b"+OK"
@@ -59,7 +62,6 @@ def test_a_value_larger_than_every_buffer_comes_through_whole(proxy: Proxy, valk
     time.sleep(0.2)  # it comes faster than we read
     assert client.answer() == b"$%d" % len(value)
     assert client.answers.read(len(value)) == value
-    client.close()
 
 
 def test_the_end_of_a_clients_stream_reaches_the_server_and_its_last_answer_the_client(
@@ -70,26 +72,26 @@ def test_the_end_of_a_clients_stream_reaches_the_server_and_its_last_answer_the_
     assert client.answers.read() == b"+PONG\r\n+OK\r\n"
 
 
-def test_the_death_of_the_server_reaches_the_client() -> None:
+def test_the_death_of_the_server_reaches_the_client(connect) -> None:
     with ValkeyServer() as own, Proxy(HOST, own.port) as proxy:
-        client = Client(proxy.port)
+        client = connect(proxy.port)
         assert client.ask("PING") == b"+PONG"
         own.kill()
         assert client.answer() == b""
         with pytest.raises(ConnectionResetError):
-            Client(proxy.port).answer()
+            connect(proxy.port).answer()
         own.start()
-        assert Client(proxy.port).ask("PING") == b"+PONG"
+        assert connect(proxy.port).ask("PING") == b"+PONG"
 
 
-def test_a_killed_proxy_comes_back_healthy_on_its_port(valkey: ValkeyServer) -> None:
+def test_a_killed_proxy_comes_back_healthy_on_its_port(valkey: ValkeyServer, connect) -> None:
     with Proxy(HOST, valkey.port) as proxy:
         proxy.set(Trouble(refuse=True))
         proxy.kill()
         with pytest.raises(ServerFailed, match="does not obey"):
             proxy.heal()
         proxy.start()
-        assert Client(proxy.port).ask("PING") == b"+PONG"
+        assert connect(proxy.port).ask("PING") == b"+PONG"
         assert (proxy.directory / "control").stat().st_mode & 0o777 == 0o600
 
 
@@ -149,7 +151,7 @@ def test_a_bandwidth_is_not_exceeded_and_what_comes_trickles(proxy: Proxy, clien
 
 
 def test_a_reset_is_seen_as_such_by_open_and_new_connections_until_healed(
-    proxy: Proxy, client: Client
+    proxy: Proxy, client: Client, connect
 ) -> None:
     before = proxy.stats().resets
     proxy.set(Trouble(reset=True))
@@ -157,24 +159,24 @@ def test_a_reset_is_seen_as_such_by_open_and_new_connections_until_healed(
     with pytest.raises(ConnectionResetError):
         client.socket.recv(1)
     with pytest.raises(ConnectionResetError):
-        Client(proxy.port).answer()
+        connect(proxy.port).answer()
     until(lambda: proxy.stats().resets == before + 2)
     proxy.heal()
-    assert Client(proxy.port).ask("PING") == b"+PONG"
+    assert connect(proxy.port).ask("PING") == b"+PONG"
 
 
 def test_a_refusal_leaves_open_connections_alone_and_the_port_comes_back(
-    proxy: Proxy, client: Client
+    proxy: Proxy, client: Client, connect
 ) -> None:
     proxy.set(Trouble(refuse=True))
     with pytest.raises(ConnectionRefusedError):
-        Client(proxy.port)
+        connect(proxy.port)
     assert client.ask("PING") == b"+PONG"
     proxy.heal()
-    assert Client(proxy.port).ask("PING") == b"+PONG"
+    assert connect(proxy.port).ask("PING") == b"+PONG"
 
 
-def test_a_flapping_proxy_is_up_and_down_in_turn_and_counts_it(proxy: Proxy) -> None:
+def test_a_flapping_proxy_is_up_and_down_in_turn_and_counts_it(proxy: Proxy, connect) -> None:
     proxy.set(Trouble(flap_s=0.2))
     before = proxy.stats().flaps
     for turn in (1, 2):
@@ -183,7 +185,7 @@ def test_a_flapping_proxy_is_up_and_down_in_turn_and_counts_it(proxy: Proxy) -> 
         until(lambda: not answers(proxy.port))
     proxy.heal()
     flaps = proxy.stats().flaps
-    client = Client(proxy.port)
+    client = connect(proxy.port)
     assert client.quiet_for(0.4)
     assert client.ask("PING") == b"+PONG"
     assert proxy.stats().flaps == flaps
@@ -191,12 +193,10 @@ def test_a_flapping_proxy_is_up_and_down_in_turn_and_counts_it(proxy: Proxy) -> 
 
 def answers(port: int) -> bool:
     try:
-        client = Client(port)
-        answer = client.ask("PING")
-        client.close()
+        with closing(Client(port)) as client:
+            return client.ask("PING") == b"+PONG"
     except ConnectionError:
         return False
-    return answer == b"+PONG"
 
 
 # ------------------------------------------------------------ nothing comes
@@ -232,9 +232,11 @@ def test_under_a_blackhole_connecting_hangs_and_succeeds_later(proxy: Proxy) -> 
     early.close()
 
 
-def test_a_silent_proxy_accepts_and_reads_and_never_answers(proxy: Proxy, valkey: ValkeyServer) -> None:
+def test_a_silent_proxy_accepts_and_reads_and_never_answers(
+    proxy: Proxy, valkey: ValkeyServer, connect
+) -> None:
     proxy.set(Trouble(silent=True))
-    client, idle = Client(proxy.port), Client(proxy.port)
+    client, idle = connect(proxy.port), connect(proxy.port)
     client.socket.sendall(b"x" * 20_000_000)  # more than the kernel would hold unread
     assert client.quiet_for(0.1)
     proxy.heal()
@@ -245,7 +247,7 @@ def test_a_silent_proxy_accepts_and_reads_and_never_answers(proxy: Proxy, valkey
 
 @pytest.mark.parametrize(("way", "applied"), [("up", b":0"), ("down", b":1")])
 def test_what_is_dropped_one_way_is_applied_or_not(
-    proxy: Proxy, client: Client, valkey: ValkeyServer, way: str, applied: bytes
+    proxy: Proxy, client: Client, valkey: ValkeyServer, way: str, applied: bytes, connect
 ) -> None:
     proxy.set(Trouble.from_dict({"drop": way}))
     client.send("SET k v")
@@ -254,7 +256,7 @@ def test_what_is_dropped_one_way_is_applied_or_not(
     proxy.heal()
     with pytest.raises(ConnectionResetError):  # never an answer to another question
         client.ask("PING")
-    assert Client(proxy.port).ask("PING") == b"+PONG"
+    assert connect(proxy.port).ask("PING") == b"+PONG"
 
 
 # ------------------------------------------------------------ troubles as data
