@@ -14,20 +14,23 @@ from chaos.proxy.toxics.latency import Latency
 from chaos.proxy.toxics.lose_reply import Losses
 from chaos.proxy.toxics.noop import Toxic
 from chaos.proxy.toxics.reset import reset
-from chaos.proxy.trouble import Direction, Stats, Trouble
+from chaos.proxy.trouble import NONE, Direction, Stats, Trouble
+
+Told = Callable[["Connection"], None]
 
 
 class Connection:
-    """Lives from the client's connect until either side is gone; `gone` is called then."""
+    """Lives from the client's connect, when `came` is called, until either side is gone: `gone`."""
 
-    def __init__(self, losses: Losses, stats: Stats, gone: Callable[[Connection], None]) -> None:
+    def __init__(self, stats: Stats, came: Told, gone: Told) -> None:
         self._stats = stats
         self._gone = gone
-        self._losses = losses
+        self._losses = Losses(NONE)
         self._dialogue = Dialogue()
         self._over = False
-        self.client = End(self._asked, self._end)
-        self.server = End(self._answered, self._end)
+        self._cut = False
+        self.client = End(self._asked, self._end, lambda: came(self))
+        self.server = End(self._answered, self._end, lambda: None)
         self._up = Flow(self.client, self.server, self._count_up)
         self._down = Flow(self.server, self.client, self._count_down)
 
@@ -46,7 +49,7 @@ class Connection:
         self._losses = losses
         if trouble.reset or self._up.gap or self._down.gap:
             self.reset()
-        elif self.server.transport is not None and not self._over:
+        elif self.server.transport is not None and not self._cut:
             self._up.change(toxics(trouble, "up"), held=trouble.blackhole)
             self._down.change(toxics(trouble, "down"), held=trouble.blackhole)
 
@@ -54,35 +57,35 @@ class Connection:
         """RST to the client now; the server's side is closed."""
         if self._over:
             return
+        self._cut = True
         self._stats.resets += 1
         if self.client.transport is not None:
             reset(self.client.transport)
         self._end()
 
     def _asked(self, data: bytes) -> None:
-        if data:
+        if data and not self._cut:
             self._dialogue.asked(data)
         self._pass(self._up, data)
 
     def _answered(self, data: bytes) -> None:
-        for applied in self._dialogue.answered(data) if data else ():
+        for applied in self._dialogue.answered(data) if data and not self._cut else ():
             if self._losses.loses(applied.command):
                 self._lose(data[: applied.at])
                 return
         self._pass(self._down, data)
 
     def _lose(self, before: bytes) -> None:
-        """What the server said before is passed on, what it says from there on is not."""
+        """What the server said before is passed on (unless it is delayed), what it says from there on is not."""
         if before:
             self._down.feed(before)
         self._stats.replies_lost += 1
-        self._up.stop()
-        self._down.stop()
+        self._cut = True
         # The loop may write only at the end of its turn, and a reset discards what is not written.
         asyncio.get_running_loop().call_soon(self.reset)
 
     def _pass(self, flow: Flow, data: bytes) -> None:
-        if self._over:
+        if self._cut:
             return
         flow.feed(data)
         if self._up.ended and self._down.ended:
@@ -92,7 +95,7 @@ class Connection:
         """Close what is open; what was written is still sent."""
         if self._over:
             return
-        self._over = True
+        self._over = self._cut = True
         self._up.stop()
         self._down.stop()
         for end in (self.client, self.server):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from chaos.proxy.trouble import Trouble
 
 async def listen(house: House, path: Path) -> asyncio.Server:
     """Obey whoever of this user connects."""
-    path.unlink(missing_ok=True)  # of a process that was killed
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async for line in reader:
@@ -28,9 +28,16 @@ async def listen(house: House, path: Path) -> asyncio.Server:
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_unix_server(converse, path)
-    path.chmod(0o600)  # and nobody else can enter its directory
-    return server
+    return await asyncio.start_unix_server(converse, sock=_own(path))
+
+
+def _own(path: Path) -> socket.socket:
+    """A socket at that path, which only this user may open."""
+    path.unlink(missing_ok=True)  # of a process that was killed
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(str(path))
+    path.chmod(0o600)  # before it listens
+    return made
 
 
 async def _answer(house: House, line: bytes) -> dict[str, Any]:

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 class End(asyncio.Protocol):
     """Tells who listens what it hears, the end of the stream being b""; and the flow into it when it is full."""
 
-    def __init__(self, hears: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self, hears: Callable[[bytes], None], lost: Callable[[], None], made: Callable[[], None]
+    ) -> None:
         self._hears = hears
         self._lost = lost
+        self._made = made
         self.inflow: Flow | None = None
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self._made()
 
     def data_received(self, data: bytes) -> None:
         self._hears(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from chaos.proxy.connection import Connection
 from chaos.proxy.door import Door
@@ -23,20 +22,24 @@ class House:
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._flapping: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
         self._trouble = NONE
         self._losses = Losses(NONE)
 
     async def set(self, trouble: Trouble) -> None:
         """Replace what is wrong; returns when it is in force."""
-        if self._flapping is not None:
-            self._flapping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._flapping
-            self._flapping = None
+        await self._stop_flapping()
         self._losses = Losses(trouble)
         await self._apply(trouble)
         if trouble.flap_s:
-            self._flapping = asyncio.create_task(flap(trouble, self._apply, self._count_flap))
+            self._stop = asyncio.Event()
+            self._flapping = asyncio.create_task(flap(trouble, self._apply, self._count_flap, self._stop))
+
+    async def _stop_flapping(self) -> None:
+        if self._flapping is not None:
+            self._stop.set()
+            await self._flapping
+            self._flapping = None
 
     async def _apply(self, trouble: Trouble) -> None:
         self._trouble = trouble
@@ -47,19 +50,21 @@ class House:
         await asyncio.sleep(0)  # an aborted transport closes its socket in the next turn of the loop
 
     def _welcome(self) -> End:
-        connection = Connection(self._losses, self.stats, self._gone)
+        return Connection(self.stats, came=self._came, gone=self._gone).client
+
+    def _came(self, connection: Connection) -> None:
         self._connections.add(connection)
         self.stats.accepted += 1
         self.stats.open = len(self._connections)
-        task = asyncio.ensure_future(self._lead(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return connection.client
-
-    async def _lead(self, connection: Connection) -> None:
         if self._trouble.reset:
             connection.reset()
-        elif await connection.connect(*self._leads_to):
+            return
+        task = asyncio.create_task(self._lead(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lead(self, connection: Connection) -> None:
+        if await connection.connect(*self._leads_to):
             connection.change(self._trouble, self._losses)
 
     def _gone(self, connection: Connection) -> None:

@@ -49,8 +49,8 @@ class Trouble:
             raise ValueError("lose_every must be 1 or more")
         if self.lose_count is not None and self.lose_count < 0:
             raise ValueError("lose_count must not be negative")
-        if isinstance(self.lose_reply, str):
-            raise ValueError("lose_reply is a list of names")  # noqa: TRY004
+        if not _is_tuple(self.lose_reply):
+            raise ValueError("lose_reply must be a tuple of names")
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Self:
@@ -63,6 +63,11 @@ class Trouble:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+def _is_tuple(given: object) -> bool:
+    """A lone string would be taken for the names that its letters are, and nothing would be lost."""
+    return isinstance(given, tuple)
 
 
 NONE = Trouble()

@@ -7,6 +7,7 @@ in more and those of others that came first. Open connections are held by the pu
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -27,4 +28,5 @@ def swallow(listener: socket.socket) -> None:
 
 def restore(listener: socket.socket) -> None:
     """Packets arrive again: who still tries to connect succeeds with the next SYN that the kernel sends."""
-    listener.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
+    with contextlib.suppress(FileNotFoundError):  # there was no filter
+        listener.setsockopt(socket.SOL_SOCKET, _DETACH, 0)

@@ -14,5 +14,5 @@ class Drop:
     after it for something that nobody said. So the proxy resets such a connection as soon as its trouble changes.
     """
 
-    def treat(self, parcels: Iterable[Parcel]) -> Iterable[Parcel]:
-        return [parcel for parcel in parcels if False]
+    def treat(self, parcels: Iterable[Parcel]) -> Iterable[Parcel]:  # noqa: ARG002
+        return ()

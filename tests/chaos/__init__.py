@@ -1,0 +1,1 @@
+"""What the drills are made of does what it says."""
