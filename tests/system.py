@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
 from backends.sql.schema import clicks, outbox
+from chaos.inside.switches import VARIABLE, Switches
 from chaos.servers import free_port
 from daemon.api_keys import make_api_key
 from domain.clock import SystemClock
@@ -86,15 +87,15 @@ class System:
         await made.prepare()
         return made
 
-    def start(self, *names: str, crash: tuple[str, int] | None = None) -> None:
-        """Start `serve`, `work` or both; with `crash`, to die at that named point the so many-th time (chaos/inside)."""
-        program = ["cli.main"] if crash is None else ["chaos.inside.crash", crash[0], str(crash[1]), "--"]
+    def start(self, *names: str, faults: Sequence[str] = ()) -> None:
+        """Start `serve`, `work` or both; with `faults` possible in them, each off until its switch is on (chaos/inside)."""
+        program = ["chaos.inside", *faults, "--"] if faults else ["cli.main"]
         for name in names or ("serve", "work"):
             log = (self.home / f"{name}.log").open("ab")
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *program, name],
                 cwd=ROOT,
-                env=os.environ | self.environment | {"CRASH_TRIGGER": str(self.trigger)},
+                env=os.environ | self.environment | {VARIABLE: str(self.home / "switches")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -104,9 +105,9 @@ class System:
             self._wait_for_port()
 
     @property
-    def trigger(self) -> Path:
-        """Once this file is there, a process that was started with `crash` counts."""
-        return self.home / "crash"
+    def switches(self) -> Switches:
+        """They turn faults on and off in the processes that were started with them."""
+        return Switches(self.home / "switches")
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one of our processes."""

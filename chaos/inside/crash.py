@@ -1,13 +1,15 @@
-"""Run a command of Trilha that kills itself at a named point: `python -m chaos.inside.crash POINT COUNT -- serve`.
-
-Counting starts once the file exists that the environment variable CRASH_TRIGGER names; without it, at once. At the
-COUNT-th occurrence of POINT the process sends itself SIGKILL:
+"""Crash: the process sends itself SIGKILL at a named point, the so many-th time that it gets there.
 
     before_write              SQLite is about to write to a spool's log (several writes make a commit)
     after_write               a commit is written to a spool's log, and not yet fsync'd
     after_fsync               a spool's log is fsync'd, and nobody was told yet
     after_302                 a redirect was handed to the kernel
     after_commit_before_trim  a batch is committed to SQL and still in its spool
+    bot_after_upsert          a start is committed to SQL, and not yet answered
+    relay_after_send          a destination has taken a batch, and the outbox does not know it yet
+
+Models kill -9, the OOM killer and a fault of the interpreter. What the process has written the kernel keeps: it is no power
+cut (disk.py has that).
 """
 
 from __future__ import annotations
@@ -15,18 +17,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chaos.inside.sqlite_vfs import AFTER, BEFORE, SYNC, WRITE, Kind, Phase, watch
+from chaos.inside.patch import replace
+from chaos.inside.process import Process
+from chaos.inside.sqlite_vfs import AFTER, BEFORE, SYNC, WRITE, Kind, Phase, Watch
 
 LOG = "cache.db-wal"
-ON_LOG = {"before_write": (WRITE, BEFORE), "after_write": (SYNC, BEFORE), "after_fsync": (SYNC, AFTER)}
+ON_LOG = {(WRITE, BEFORE): "before_write", (SYNC, BEFORE): "after_write", (SYNC, AFTER): "after_fsync"}
 AFTER_302, BEFORE_TRIM = "after_302", "after_commit_before_trim"
-POINTS = (*ON_LOG, AFTER_302, BEFORE_TRIM)
+AFTER_UPSERT, AFTER_SEND = "bot_after_upsert", "relay_after_send"
+POINTS = (*ON_LOG.values(), AFTER_302, BEFORE_TRIM, AFTER_UPSERT, AFTER_SEND)
 REDIRECT = b"HTTP/1.1 302"
 
 
@@ -35,37 +39,57 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Counter:
-    """Calls `then` at the `count`-th occurrence after the trigger exists, and once only."""
+class Countdown:
+    """Calls `then` when the armed point was passed so many times, and once only. Off until it is armed."""
 
-    def __init__(self, count: int, trigger: Path | None, then: Callable[[], None] = die) -> None:
-        self._left = count
-        self._trigger = trigger
+    def __init__(self, then: Callable[[], None] = die) -> None:
         self._then = then
         self._lock = threading.Lock()
+        self._point: str | None = None
+        self._left = 0
 
-    def occurred(self) -> None:
-        """It happened once more."""
+    def arm(self, point: str | None, count: int = 1) -> None:
+        """Count from here on; None: no more. ValueError when there is no such point."""
+        if point is not None and (point not in POINTS or count < 1):
+            raise ValueError(f"no such point: {point}, {count} times; there are {', '.join(POINTS)}")
         with self._lock:
-            if not self._armed():
+            self._point, self._left = point, count
+
+    def passed(self, point: str) -> None:
+        """It was passed once more."""
+        with self._lock:
+            if point != self._point:
                 return
             self._left -= 1
             last = self._left == 0
         if last:
             self._then()
 
-    def _armed(self) -> bool:
-        if self._trigger is not None and self._trigger.exists():
-            self._trigger = None
-        return self._trigger is None
+
+class Crash:
+    """Passes every point of the product's that is listed above."""
+
+    def __init__(self, process: Process) -> None:
+        self._countdown = Countdown()
+        on_log(process.spools, self._countdown)
+        _on_redirects(self._countdown)
+        _on_calls(self._countdown)
+
+    def on(self, *, point: str, count: int = 1) -> None:
+        """Die at the `count`-th time from now on."""
+        self._countdown.arm(point, count)
+
+    def off(self) -> None:
+        """Live on."""
+        self._countdown.arm(None)
 
 
 class CountedTransport:
     """A connection's transport whose writes of redirects count."""
 
-    def __init__(self, transport: Any, counter: Counter) -> None:
+    def __init__(self, transport: Any, countdown: Countdown) -> None:
         self._transport = transport
-        self._counter = counter
+        self._countdown = countdown
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -74,63 +98,58 @@ class CountedTransport:
         """Uvloop hands it to the kernel at the end of this turn of the loop: it counts in the next one."""
         self._transport.write(data)
         if bytes(data[: len(REDIRECT)]) == REDIRECT:
-            asyncio.get_running_loop().call_soon(self._counter.occurred)
+            asyncio.get_running_loop().call_soon(self._countdown.passed, AFTER_302)
 
 
-def arm(point: str, count: int, trigger: Path | None, then: Callable[[], None] = die) -> None:
-    """From now on this process calls `then` at that point; for stores and servers that are opened later."""
-    counter = Counter(count, trigger, then)
-    if point in ON_LOG:
-        _on_log(ON_LOG[point], counter)
-    elif point == AFTER_302:
-        _on_redirects(counter)
-    else:
-        _on_trim(counter)
+def on_log(watch: Watch, countdown: Countdown) -> None:
+    """Count what is written to, and synced of, the logs below the watched folder."""
 
-
-def _on_log(wanted: tuple[str, str], counter: Counter) -> None:
     def happened(kind: Kind, path: Path, phase: Phase) -> None:
-        if (kind, phase) == wanted and path.name == LOG:
-            counter.occurred()
+        point = ON_LOG.get((kind, phase))
+        if point is not None and path.name == LOG:
+            countdown.passed(point)
 
-    watch(Path("/"), record=False, remember=False).on_event = happened
-
-
-def _on_redirects(counter: Counter) -> None:
-    from daemon import edge
-
-    made: Any = edge.CappedProtocol.connection_made
-
-    def connection_made(self: Any, transport: Any) -> None:
-        made(self, CountedTransport(transport, counter))
-
-    edge.CappedProtocol.connection_made = connection_made  # type: ignore[method-assign]
+    watch.on_event = happened
 
 
-def _on_trim(counter: Counter) -> None:
+def _on_redirects(countdown: Countdown) -> None:
+    from daemon.edge import CappedProtocol
+
+    def counted(made: Any) -> Any:
+        def connection_made(protocol: Any, transport: Any) -> None:
+            made(protocol, CountedTransport(transport, countdown))
+
+        return connection_made
+
+    replace(CappedProtocol, "connection_made", counted)
+
+
+def _on_calls(countdown: Countdown) -> None:
     from backends.spool import Spool
+    from backends.sql.ledger import SqlLedger
+    from delivery.marks import Marks
 
-    trim = Spool.trim
+    def before(point: str) -> Callable[[Any], Any]:
+        def counted(original: Any) -> Any:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                countdown.passed(point)
+                return original(*args, **kwargs)
 
-    def counted(self: Spool, *args: Any, **kwargs: Any) -> None:
-        counter.occurred()
-        trim(self, *args, **kwargs)
+            return call
 
-    Spool.trim = counted  # type: ignore[method-assign]
+        return counted
 
+    def after(point: str) -> Callable[[Any], Any]:
+        def counted(original: Any) -> Any:
+            async def call(*args: Any, **kwargs: Any) -> Any:
+                result = await original(*args, **kwargs)
+                countdown.passed(point)
+                return result
 
-def main(arguments: list[str]) -> None:
-    """Arm, and be the `trilha` command from here on."""
-    if len(arguments) < 4 or arguments[0] not in POINTS or not arguments[1].isdigit() or arguments[2] != "--":
-        sys.exit(f"usage: python -m chaos.inside.crash {{{','.join(POINTS)}}} COUNT -- COMMAND ...")
-    point, count, _, *command = arguments
-    trigger = os.environ.get("CRASH_TRIGGER")
-    arm(point, int(count), Path(trigger) if trigger else None)
-    from cli.main import run
+            return call
 
-    sys.argv = ["trilha", *command]
-    run()
+        return counted
 
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    replace(Spool, "trim", before(BEFORE_TRIM))
+    replace(Marks, "sent", before(AFTER_SEND))
+    replace(SqlLedger, "record_start", after(AFTER_UPSERT))

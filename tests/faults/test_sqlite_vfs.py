@@ -386,11 +386,13 @@ import sys
 from pathlib import Path
 from diskcache import Cache
 from chaos.inside import crash
-folder, point, count, trigger = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
-crash.arm(point, count, trigger)
+from chaos.inside.sqlite_vfs import watch
+folder, point, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+countdown = crash.Countdown()
+crash.on_log(watch(folder, record=False, remember=False), countdown)
 store = Cache(str(folder), timeout=0, eviction_policy="none", cull_limit=0, sqlite_synchronous=2)
 store.set("a", b"v")
-trigger.touch()
+countdown.arm(point, count)
 for key in ("k", "l", "m"):
     store.set(key, b"v")
     print(key, flush=True)
@@ -407,27 +409,36 @@ for key in ("k", "l", "m"):
     ],
 )
 def test_a_process_killed_around_its_commit_leaves_what_its_kernel_has(
-    tmp_path: Path, folder: Path, point: str, count: int, acknowledged: list[str], left: list[str]
+    folder: Path, point: str, count: int, acknowledged: list[str], left: list[str]
 ) -> None:
     """Before the write the row is absent; after it the page cache survives kill -9, synced or not."""
-    command = [sys.executable, "-c", DYING, str(folder), point, str(count), str(tmp_path / "trigger")]
+    command = [sys.executable, "-c", DYING, str(folder), point, str(count)]
     ended = subprocess.run(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, text=True)
     assert ended.returncode == -signal.SIGKILL
     assert ended.stdout.split() == acknowledged
     assert rows(folder) == left
 
 
-def test_a_killer_counts_from_its_trigger_on_and_strikes_once(tmp_path: Path) -> None:
+def test_a_killer_counts_its_point_once_it_is_armed_and_strikes_once() -> None:
     struck: list[int] = []
-    counter = crash.Counter(2, tmp_path / "trigger", lambda: struck.append(1))
-    for _ in range(3):
-        counter.occurred()
-    (tmp_path / "trigger").touch()
-    counter.occurred()
+    countdown = crash.Countdown(lambda: struck.append(1))
+    countdown.passed("after_fsync")
+    countdown.arm("after_fsync", 2)
+    for point in ("after_fsync", "before_write", "after_write"):
+        countdown.passed(point)
     assert not struck
     for _ in range(3):
-        counter.occurred()
+        countdown.passed("after_fsync")
     assert struck == [1]
+
+
+def test_a_killer_that_was_disarmed_does_not_strike() -> None:
+    struck: list[int] = []
+    countdown = crash.Countdown(lambda: struck.append(1))
+    countdown.arm("after_fsync")
+    countdown.arm(None)
+    countdown.passed("after_fsync")
+    assert not struck
 
 
 async def test_only_redirects_count_and_each_one_after_the_turn_that_wrote_it() -> None:
@@ -437,7 +448,9 @@ async def test_only_redirects_count_and_each_one_after_the_turn_that_wrote_it() 
         def write(self, data: bytes) -> None:
             seen.append(data)
 
-    counted = crash.CountedTransport(Transport(), crash.Counter(1, None, lambda: seen.append("struck")))
+    countdown = crash.Countdown(lambda: seen.append("struck"))
+    countdown.arm("after_302")
+    counted = crash.CountedTransport(Transport(), countdown)
     counted.write(b"HTTP/1.1 404 Not Found\r\n\r\n")
     counted.write(b"HTTP/1.1 302 Found\r\n\r\n")
     assert len(seen) == 2
@@ -446,5 +459,5 @@ async def test_only_redirects_count_and_each_one_after_the_turn_that_wrote_it() 
 
 
 def test_a_wrong_point_is_refused() -> None:
-    with pytest.raises(SystemExit, match="usage"):
-        crash.main(["nowhere", "1", "--", "serve"])
+    with pytest.raises(ValueError, match="no such point"):
+        crash.Countdown().arm("nowhere")

@@ -21,11 +21,11 @@ async def test_a_daemon_killed_there_has_kept_every_click_that_it_answered(
 ) -> None:
     """I1, I8: Redis is emptied too. What was answered is in SQL afterwards, and the books balance."""
     made = await System.on_sqlite(tmp_path, own_valkey.url, deadline_ms="5000")
-    made.start("serve", crash=(point, count))
+    made.start("serve", faults=["crash"])
     try:
         first = made.load(rate=RATE, seconds=BEFORE / RATE)
         await first.run()
-        made.trigger.touch()
+        made.switches.on("crash", point=point, count=count)
         second = made.load(rate=RATE, seconds=AFTER / RATE)
         await second.run()
         assert made.processes["serve"].wait(20) == -signal.SIGKILL, "it did not die there: nothing was tested"
@@ -55,8 +55,8 @@ async def test_a_worker_killed_after_commit_and_before_trim_settles_again_withou
         async with made.api() as api:
             for token in load.tokens[:20]:
                 await api.post("/v1/starts", json={"token": token, "bot": BOT, "telegram_id": 7})
-        made.trigger.touch()
-        made.start("work", crash=("after_commit_before_trim", 2))
+        made.switches.before_start("crash", point="after_commit_before_trim", count=2)
+        made.start("work", faults=["crash"])
         assert await asyncio.to_thread(made.processes["work"].wait, 20) == -signal.SIGKILL
         made.start("work")
         books = await made.settled_books(issued=load.total)
