@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,7 +68,7 @@ def _run(wanted: "list[Experiment]", folder: Path | None, *, as_json: bool) -> N
             """x."""
             print(f"    {text}", file=sys.stderr, flush=True)
 
-        def ended(self, drill: dict) -> None:
+        def ended(self, drill: dict[str, Any]) -> None:
             """x."""
             print(f"  {drill['verdict']} {'; '.join(drill['reasons'])}", file=sys.stderr, flush=True)
 
@@ -81,7 +81,7 @@ def _run(wanted: "list[Experiment]", folder: Path | None, *, as_json: bool) -> N
     sys.exit(0 if found["verdict"] == "held" else 1)
 
 
-def _catalogue():  # noqa: ANN202
+def _catalogue() -> Any:
     try:
         from chaos import catalogue
     except ModuleNotFoundError as error:
