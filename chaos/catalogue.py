@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from chaoslib.loader import load_experiment
 
 from chaos.figures.result import about_of
 from domain.errors import ConfigError
@@ -70,7 +70,7 @@ def _experiment(path: Path) -> Experiment:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    content: dict[str, Any] = load_experiment(str(path))
     return content
 
 
