@@ -108,10 +108,11 @@ def settle_s(drill: Drill) -> float | None:
     samples = drill.watch.samples
     calm = [s.backlog for s in samples if drill.log.zero <= s.at < drill.log.windows[0].began]
     usual = max(calm, default=0)
-    return _first_calm([(s.at, s.backlog) for s in samples if s.at >= healed], usual, healed)
+    return first_calm([(s.at, s.backlog) for s in samples if s.at >= healed], usual, healed)
 
 
-def _first_calm(seen: Sequence[tuple[float, float]], usual: float, since: float) -> float | None:
+def first_calm(seen: Sequence[tuple[float, float]], usual: float, since: float) -> float | None:
+    """Seconds from `since` until the backlog no longer exceeded the usual; None if it still did when last seen."""
     over = [at for at, backlog in seen if backlog > usual]
     later = [at for at, _ in seen if not over or at > over[-1]]
     return round((later[0] - since if over else 0.0), 2) if later else None
