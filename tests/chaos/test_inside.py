@@ -331,7 +331,7 @@ async def test_without_names_redis_is_not_reached_again_once_its_connection_is_g
 
     try:
         await tokens(system)
-        assert own_valkey.command("DBSIZE") == b":5"
+        assert own_valkey.command("DBSIZE") != b":0"
         system.switches.on("dns", **settings)
         own_valkey.kill()
         own_valkey.start()
