@@ -151,3 +151,10 @@ def rule() -> str:
         "A time or a backlog counts as worse when it is more than twice what it was, and above what is this "
         "machine's noise; a lost or doubled click, and a visitor not sent on, always."
     )
+
+
+def worse(difference: Difference) -> bool:
+    """Whether it is a reason to look: a figure beyond its threshold, or a verdict that has become worse."""
+    return isinstance(difference, FigureWorse) or (
+        isinstance(difference, VerdictChanged) and difference.worse
+    )

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-from chaos.report.compare import Difference, DrillGone, FigureWorse, VerdictChanged, compare, rule, sentence
+from chaos.report.compare import Difference, DrillGone, compare, rule, sentence, worse
 from chaos.report.figures import ZEROS, Totals, totals
 from chaos.report.markup import Html, element, joined, slug
 from chaos.report.matrix import matrix
@@ -112,13 +112,7 @@ def _change(difference: Difference) -> Html:
     linked = (
         name if isinstance(difference, DrillGone) else element("a", name, href=f"#{slug(difference.drill)}")
     )
-    return element("li", linked, " ", sentence(difference), class_="worse" if _worse(difference) else None)
-
-
-def _worse(difference: Difference) -> bool:
-    return isinstance(difference, FigureWorse) or (
-        isinstance(difference, VerdictChanged) and difference.worse
-    )
+    return element("li", linked, " ", sentence(difference), class_="worse" if worse(difference) else None)
 
 
 def _faults(report: Report) -> Html | None:

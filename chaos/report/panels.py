@@ -85,7 +85,7 @@ def _rate(timeline: Timeline) -> Panel | None:
         title="Redirects a second",
         says=f"At most {count(highest)} a second; at most {count(errors)} a second failed.",
         height=56,
-        body=joined([_filled("rate", timeline.rate, place), _stroke("errors", timeline.errors, place)]),
+        body=joined([_filled("rate", timeline.rate, place), _bars("errors", timeline.errors, place)]),
         keys=(Key(name="rate", label="asked"), *([Key(name="errors", label="failed")] if errors else [])),
         ticks=_ticks(top, place),
     )
@@ -218,6 +218,14 @@ def _filled(name: str, values: Sequence[float | None], place: Height) -> Html:
 
 def _stroke(name: str, values: Sequence[float | None], place: Height) -> Html:
     return element("path", d=stairs(values, place), class_=f"line {name}")
+
+
+def _bars(name: str, values: Sequence[float | None], place: Height) -> Html:
+    """Bars where there is something to count, and nothing elsewhere. One of a thousand is still to be seen."""
+    floor = place(0)
+    heights = [min(place(value), floor - 4) if value else floor for value in values]
+    path = area([floor] * len(heights), heights, lambda height: height)
+    return element("path", d=path, class_=f"fill {name}")
 
 
 def _highest(values: Sequence[float | None]) -> float | None:

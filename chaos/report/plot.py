@@ -158,10 +158,12 @@ def _time(axis: Axis) -> Html:
     ticks = [index * step for index in range(int(axis.length_s / step * 1.0001) + 1)]
     labels = (
         element("text", f"{tick:g}", x=f"{axis.at(tick):.2f}%", y=13, text_anchor="middle", class_="tick")
-        for tick in ticks
+        for tick in ticks[:-1]
     )
-    unit = element("text", "s", x=-8, y=13, text_anchor="end", class_="tick")
-    return element("svg", joined(labels), unit, class_="time", width="100%", height=18, aria_hidden="true")
+    last = element(
+        "text", f"{ticks[-1]:g} s", x=f"{axis.at(ticks[-1]):.2f}%", y=13, text_anchor="middle", class_="tick"
+    )
+    return element("svg", joined(labels), last, class_="time", width="100%", height=18, aria_hidden="true")
 
 
 def _legend(marks: Sequence[Mark]) -> Html:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chaos.report.figures import ZEROS
 from chaos.report.markup import Html, element, joined, slug
-from chaos.report.numbers import count, ms, seconds
+from chaos.report.numbers import NONE, count, ms, seconds
 from chaos.report.plot import plot
 from chaos.report.result import Drill, Zeros
 from chaos.report.tables import books, phases, promises, starts, stored, workbench
@@ -74,8 +74,13 @@ def _key_figures(drill: Drill) -> Html | None:
         ("recovered after", seconds(drill.times.recover_s)),
         ("settled after", seconds(drill.times.settle_s)),
     )
-    figures = [_figure(label, value, "") for label, value in times if value != "–"]
-    return element("dl", joined([*figures, *(_zeros(drill.zeros) if drill.zeros else ())]), class_="figures")
+    took = [_figure(label, value, "") for label, value in times if value != NONE]
+    return element(
+        "div",
+        element("dl", joined(took), class_="times") if took else None,
+        element("dl", joined(_zeros(drill.zeros)), class_="four") if drill.zeros else None,
+        class_="figures",
+    )
 
 
 def _zeros(zeros: Zeros) -> list[Html]:
