@@ -8,12 +8,12 @@ from pathlib import Path
 
 from chaos.report.compare import Difference, DrillGone, compare, rule, sentence, worse
 from chaos.report.figures import ZEROS, Totals, totals
-from chaos.report.markup import Html, element, joined, slug
+from chaos.report.markup import Html, element, hidden, joined, slug
 from chaos.report.matrix import matrix
-from chaos.report.numbers import count, seconds
+from chaos.report.numbers import count, counted, seconds
 from chaos.report.result import Drill, Machine, Report
 from chaos.report.section import badge, section, zero_figure
-from chaos.report.words import headline, overall, reach, tally, worst_first
+from chaos.report.words import MARKS, headline, overall, reach, tally, worst_first
 
 _OVERALL = {"held": "Held", "broken": "Broken", "untested": "Not tested"}
 
@@ -95,24 +95,26 @@ def _machine(report: Report, machine: Machine) -> Html:
 
 def _changes(previous: Report, report: Report) -> Html:
     found = compare(previous, report)
-    said = element("ul", joined(map(_change, found)), class_="changes") if found else None
-    since = f"Compared with the run of {_day(previous)} (Trilha {previous.trilha}): "
-    return element(
-        "section",
-        element("h2", "What has changed"),
-        element(
-            "p", since + (f"{len(found)} differences." if len(found) != 1 else "1 difference.") + " " + rule()
-        ),
-        said,
-    )
+    number = counted(len(found), "difference") if found else "no difference"
+    since = f"Compared with the run of {_day(previous)} (Trilha {previous.trilha}): {number}. {rule()}"
+    by_drill = {each.drill: [other for other in found if other.drill == each.drill] for each in found}
+    said = element("dl", joined(map(_changed, by_drill.values())), class_="changes") if found else None
+    return element("section", element("h2", "What has changed"), element("p", since, class_="about"), said)
+
+
+def _changed(of_drill: list[Difference]) -> Html:
+    """All that has changed of one drill, under its name."""
+    first = of_drill[0]
+    name = element("code", first.drill)
+    linked = name if isinstance(first, DrillGone) else element("a", name, href=f"#{slug(first.drill)}")
+    return element("div", element("dt", linked), joined(map(_change, of_drill)))
 
 
 def _change(difference: Difference) -> Html:
-    name = element("code", difference.drill)
-    linked = (
-        name if isinstance(difference, DrillGone) else element("a", name, href=f"#{slug(difference.drill)}")
-    )
-    return element("li", linked, " ", sentence(difference), class_="worse" if worse(difference) else None)
+    if not worse(difference):
+        return element("dd", sentence(difference))
+    sign = element("span", MARKS["broken"], class_="sign", aria_hidden="true")
+    return element("dd", sign, hidden("worse: "), sentence(difference), class_="worse")
 
 
 def _faults(report: Report) -> Html | None:

@@ -121,7 +121,7 @@ def _durability(timeline: Timeline) -> Panel | None:
     stacks = [_stacked([value or 0 for value in step]) for step in series]
     if not any(stack[-1] for stack in stacks):
         return None
-    place = linear(1, 48)
+    place = linear(1, 40)
     names = ("synced", "written", "token-only")
     edges = list(zip(*stacks, strict=True))
     bodies = (
@@ -132,10 +132,10 @@ def _durability(timeline: Timeline) -> Panel | None:
     return Panel(
         title="Promised of each click",
         says=f"Share of clicks by durability; at least {worst * 100:.0f} % of each step were synced.",
-        height=48,
+        height=40,
         body=joined(bodies),
         keys=tuple(Key(name=name, label=name.replace("-", " ")) for name in names),
-        ticks=(Tick(y=0, label="100 %"), Tick(y=48, label="0")),
+        ticks=(Tick(y=0, label="100 %"), Tick(y=40, label="0")),
     )
 
 

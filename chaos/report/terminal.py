@@ -67,7 +67,7 @@ def _lines(drill: Drill) -> list[RenderableType]:
     known = [column for column in COLUMNS if column.cell(drill) != NONE]
     figures = [Text.assemble((f"{column.head} ", "dim"), _cell(column, drill)) for column in known]
     reasons = [Text(reason, style=STYLES[drill.verdict]) for reason in drill.reasons]
-    below = [*([Columns(figures, padding=(0, 2))] if figures else []), *reasons]
+    below: list[RenderableType] = [*([Columns(figures, padding=(0, 2))] if figures else []), *reasons]
     return [Text.assemble(said(drill.verdict), "  ", drill.name), *map(_indented, below)]
 
 

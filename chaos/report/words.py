@@ -67,10 +67,13 @@ def reach(sums: Totals) -> str:
     """How much was asked of the product while it was being broken, and whether everybody was sent on."""
     if not sums.drills:
         return ""
-    came = f"{counted(sums.clicks_asked, 'visitor')} came and {count(sums.clicks_answered)} were answered"
-    missed = f"{count(sums.not_sent_on)} were not sent on" if sums.not_sent_on else "every one was sent on"
+    came = counted(sums.clicks_asked, "visitor")
+    if sums.not_sent_on or sums.clicks_answered != sums.clicks_asked:
+        met = f" came and {count(sums.clicks_answered)} were answered; {count(sums.not_sent_on)} were not sent on"
+    else:
+        met = " came; every one was answered and sent on"
     pressed = counted(sums.starts, "person", "people")
-    return f"{came}; {missed}. {pressed} pressed START, and {count(sums.owners)} came to own a click."
+    return f"{came}{met}. {pressed} pressed START, and {count(sums.owners)} came to own a click."
 
 
 def felt(drill: Drill) -> str:
