@@ -29,7 +29,7 @@ class Column:
 
 
 def _missed(drill: Drill) -> float | None:
-    return sum(phase.non_302 + phase.errors for phase in drill.phases) if drill.phases else None
+    return sum(phase.missed for phase in drill.phases) if drill.phases else None
 
 
 def _zeros(drill: Drill) -> float | None:

@@ -33,7 +33,7 @@ THRESHOLDS = (
     Threshold(
         figure="answers other than 302", of=everywhere(lambda p: p.non_302), said=count, ratio=1, floor=0
     ),
-    Threshold(figure="unanswered", of=everywhere(lambda p: p.errors), said=count, ratio=1, floor=0),
+    Threshold(figure="unanswered", of=everywhere(lambda p: p.unanswered), said=count, ratio=1, floor=0),
     Threshold(figure="p50 in the fault", of=during(lambda p: p.p50_ms), said=ms, ratio=2, floor=5),
     Threshold(figure="p99 in the fault", of=during(lambda p: p.p99_ms), said=ms, ratio=2, floor=15),
     Threshold(figure="p99.9 in the fault", of=during(lambda p: p.p999_ms), said=ms, ratio=2, floor=25),

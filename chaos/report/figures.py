@@ -32,7 +32,7 @@ def totals(report: Report) -> Totals:
         drills=len(ran),
         clicks_asked=sum(phase.asked for phase in phases),
         clicks_answered=sum(phase.answered for phase in phases),
-        not_sent_on=sum(phase.non_302 + phase.errors for phase in phases),
+        not_sent_on=sum(phase.missed for phase in phases),
         starts=sum(start.asked for start in starts),
         owners=sum(start.owners for start in starts),
         zeros=_sum(drill.zeros for drill in ran),

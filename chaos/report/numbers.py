@@ -48,14 +48,7 @@ def bound(value: Bound, unit: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        digits = (
-            count(value)
-            if float(value).is_integer()
-            else f"{value:,.3g}"
-            if abs(value) < 1000
-            else count(value)
-        )
-        return f"{digits} {unit}".strip()
+        return f"{_digits(value)} {unit}".strip()
     return NONE if value is None else f"{value} {unit}".strip()
 
 
@@ -64,6 +57,14 @@ def counted(number: float, one: str, many: str | None = None) -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
+def _digits(value: float) -> str:
+    # Two of a bound's digits after the point: 60.04 is not within 60.
+    digits = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
+    return digits.rstrip("0").removesuffix(".") if "." in digits else digits
+
+
 def _short(value: float) -> str:
+    if 0 < value < 0.05:
+        return "< 0.1"
     # 9.96 would be written 10.0 with one digit and 10 with none.
     return f"{value:.1f}" if 0 < abs(value) < 9.95 else f"{value:.0f}"

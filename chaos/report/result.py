@@ -79,6 +79,16 @@ class Phase(Value, frozen=True, kw_only=True):
     p999_ms: float | None = None
     max_ms: float | None = None
 
+    @property
+    def unanswered(self) -> int:
+        """Visitors without an answer: those who met an error, and those nobody has heard of since."""
+        return max(self.errors, self.asked - self.answered)
+
+    @property
+    def missed(self) -> int:
+        """Visitors who were not sent on."""
+        return self.non_302 + self.unanswered
+
 
 class Durability(Value, frozen=True, kw_only=True):
     """Clicks of the drill by what was promised of them."""
@@ -234,8 +244,12 @@ def parse(raw: bytes, name: str = "the report") -> Report:
 
 
 def _complete(report: Report, name: str) -> None:
-    # A figure that was never measured must not be shown as if it were 0.
+    names: set[str] = set()
     for drill in report.drills:
+        if drill.name in names:
+            raise ReportUnreadable(f"{name}: two drills are called {drill.name!r}")
+        names.add(drill.name)
+        # A figure that was never measured must not be shown as if it were 0.
         if drill.ran and (drill.zeros is None or not drill.phases):
             missing = "phases" if drill.zeros else "zeros"
             raise ReportUnreadable(f"{name}: drill {drill.name!r} is {drill.verdict}, and has no `{missing}`")

@@ -14,7 +14,7 @@ _PHASES: tuple[Row, ...] = (
     ("asked", lambda phase: count(phase.asked)),
     ("answered", lambda phase: count(phase.answered)),
     ("not a 302", lambda phase: count(phase.non_302)),
-    ("no answer", lambda phase: count(phase.errors)),
+    ("no answer", lambda phase: count(phase.unanswered)),
     ("p50", lambda phase: ms(phase.p50_ms)),
     ("p99", lambda phase: ms(phase.p99_ms)),
     ("p99.9", lambda phase: ms(phase.p999_ms)),

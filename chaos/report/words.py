@@ -35,11 +35,18 @@ def headline(report: Report) -> str:
         return (
             f"None of the {counted(len(report.drills), 'drill')} was carried out: this report shows nothing."
         )
-    broken = len(report.having("broken"))
-    if not broken:
+    if overall(report) == "held":
         return f"{counted(sums.drills, 'drill')}: {outcome(sums.zeros)}"
-    some = f"{count(broken)} of {counted(sums.drills, 'drill')} did not keep what was promised."
-    return f"{some} {capital(outcome(sums.zeros))}"
+    return f"{_complaint(report, sums.drills)} {capital(outcome(sums.zeros))}"
+
+
+def _complaint(report: Report, ran: int) -> str:
+    broken, failed = len(report.having("broken")), len(report.having("failed"))
+    if broken:
+        return f"{count(broken)} of {counted(ran, 'drill')} did not keep what was promised."
+    if failed:
+        return f"The run is broken: {counted(failed, 'drill')} could not be carried out."
+    return "The run is broken, though no drill of it is."
 
 
 def outcome(zeros: Zeros) -> str:
@@ -68,7 +75,7 @@ def reach(sums: Totals) -> str:
     if not sums.drills:
         return ""
     came = counted(sums.clicks_asked, "visitor")
-    if sums.not_sent_on or sums.clicks_answered != sums.clicks_asked:
+    if sums.not_sent_on:
         met = f" came and {count(sums.clicks_answered)} were answered; {count(sums.not_sent_on)} were not sent on"
     else:
         met = " came; every one was answered and sent on"
@@ -90,7 +97,7 @@ def felt(drill: Drill) -> str:
 def _met(phase: Phase) -> str:
     wrong = [
         f"{count(phase.non_302)} got another answer than the redirect" if phase.non_302 else "",
-        f"{count(phase.errors)} got no answer" if phase.errors else "",
+        f"{count(phase.unanswered)} got no answer" if phase.unanswered else "",
     ]
     said = " and ".join(part for part in wrong if part)
     return said or ("it was sent on" if phase.asked == 1 else "all were sent on")
@@ -99,7 +106,7 @@ def _met(phase: Phase) -> str:
 def _speed(phase: Phase) -> str:
     if phase.p50_ms is None or phase.max_ms is None:
         return ""
-    rest = "; of all, " if phase.non_302 or phase.errors else ", "
+    rest = "; of all, " if phase.missed else ", "
     return f"{rest}half of them within {ms(phase.p50_ms)}, the slowest in {ms(phase.max_ms)}"
 
 
