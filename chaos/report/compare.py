@@ -145,6 +145,91 @@ def sentence(difference: Difference) -> str:
             )
 
 
+def rule(thresholds: tuple[Threshold, ...] = THRESHOLDS) -> str:
+    """The thresholds in a sentence or two."""
+    patient = [each for each in thresholds if each.floor]
+    ratios = " or ".join(f"{ratio:g}" for ratio in sorted({each.ratio for each in patient}))
+    floors = ", ".join(f"{each.figure} {each.said(each.floor)}" for each in patient)
+    return (
+        "A click lost, doubled, resurrected or invented is worse, and so is a visitor not sent on. Any other figure is "
+        f"worse when it is more than {ratios} times what it was, and above what may be noise: {floors}."
+    )
+
+
+def worse(self) -> bool:
+    """Whether it held, and does not any more."""
+    return self.before == "held" or self.after == "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureWorse:
+    """A figure beyond its threshold."""
+
+    drill: str
+    threshold: Threshold
+    before: float
+    after: float
+
+    @property
+    def times(self) -> float | None:
+        """How many times what it was; None when it was 0."""
+        return self.after / self.before if self.before else None
+
+
+Difference = DrillNew | DrillGone | VerdictChanged | FigureWorse
+_ORDER = (VerdictChanged, FigureWorse, DrillGone, DrillNew)
+
+
+def compare(
+    previous: Report, current: Report, thresholds: tuple[Threshold, ...] = THRESHOLDS
+) -> tuple[Difference, ...]:
+    """What is different: verdicts, then figures, then drills gone and new; each as the current report orders them."""
+    found = _differences(previous, current, thresholds)
+    return tuple(sorted(found, key=lambda difference: _ORDER.index(type(difference))))
+
+
+def _differences(
+    previous: Report, current: Report, thresholds: tuple[Threshold, ...]
+) -> Iterator[Difference]:
+    before = {drill.name: drill for drill in previous.drills}
+    for drill in current.drills:
+        known = before.pop(drill.name, None)
+        if known is None:
+            yield DrillNew(drill=drill.name, verdict=drill.verdict)
+        else:
+            yield from _changed(known, drill, thresholds)
+    yield from (DrillGone(drill=drill.name, verdict=drill.verdict) for drill in before.values())
+
+
+def _changed(before: Drill, after: Drill, thresholds: tuple[Threshold, ...]) -> Iterator[Difference]:
+    if before.verdict != after.verdict:
+        yield VerdictChanged(
+            drill=after.name, before=before.verdict, after=after.verdict, reasons=after.reasons
+        )
+    for threshold in thresholds:
+        was, now = threshold.of(before), threshold.of(after)
+        if was is not None and now is not None and threshold.exceeded(was, now):
+            yield FigureWorse(drill=after.name, threshold=threshold, before=was, after=now)
+
+
+def sentence(difference: Difference) -> str:
+    """The difference in words, without the drill's name."""
+    match difference:
+        case DrillNew():
+            return f"new, {difference.verdict}"
+        case DrillGone():
+            return f"gone; it was {difference.verdict}"
+        case VerdictChanged():
+            because = f": {'; '.join(difference.reasons)}" if difference.reasons else ""
+            return f"{difference.before} → {difference.after}{because}"
+        case FigureWorse():
+            said = difference.threshold.said
+            times = f" ({difference.times:.1f} times)" if difference.times else ""
+            return (
+                f"{difference.threshold.figure} {said(difference.before)} → {said(difference.after)}{times}"
+            )
+
+
 def rule() -> str:
     """The thresholds in a sentence."""
     return (

@@ -65,8 +65,8 @@ def _lanes(windows: Sequence[Window], marks: Sequence[Mark], axis: Axis) -> Html
 
 def _lane(index: int, window: Window, axis: Axis) -> Html:
     start, end = axis.at(window.from_s), axis.at(window.to_s)
-    # A fault late in the drill is named to its left, where there is room.
-    left = start > 55
+    # The name begins or ends with its bar, whichever leaves it more room.
+    late = end > 100 - start
     return joined(
         [
             element(
@@ -80,11 +80,11 @@ def _lane(index: int, window: Window, axis: Axis) -> Html:
             element(
                 "text",
                 window.fault,
-                x=f"{start:.2f}%",
-                dx=-6 if left else 6,
+                x=f"{end if late else start:.2f}%",
+                dx=-6 if late else 6,
                 y=index * LANE + LANE - 6,
                 class_="fault",
-                text_anchor="end" if left else "start",
+                text_anchor="end" if late else "start",
             ),
         ]
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import pytest
 
@@ -12,6 +14,7 @@ from chaos.report.compare import (
     FigureWorse,
     VerdictChanged,
     compare,
+    rule,
     sentence,
     worse,
 )
@@ -112,7 +115,7 @@ def test_thresholds_can_be_given():
 
 def impatient(threshold):
     """The threshold, but with no patience."""
-    return type(threshold)(figure=threshold.figure, of=threshold.of, said=threshold.said, ratio=1.1, floor=0)
+    return dataclasses.replace(threshold, ratio=1.1, floor=0)
 
 
 def test_verdicts_come_before_figures_and_figures_before_drills():
@@ -120,3 +123,15 @@ def test_verdicts_come_before_figures_and_figures_before_drills():
     after = report_of(named("disk-torn"), replace(during_fault(p99_ms=900), verdict="broken"))
     kinds = [type(each) for each in compare(before, after)]
     assert kinds == [VerdictChanged, FigureWorse, DrillGone, DrillNew]
+
+
+def test_the_rule_names_every_threshold_as_it_is():
+    assert "more than 2 times what it was" in rule()
+    assert "p99 in the fault 15 ms" in rule()
+    assert "highest backlog 500." in rule()
+    assert "more than 1.1 or 2 times" in rule((*THRESHOLDS, replace_floor(impatient(THRESHOLDS[-1]))))
+
+
+def replace_floor(threshold):
+    """The threshold, with a floor of 1."""
+    return dataclasses.replace(threshold, floor=1)
