@@ -11,7 +11,7 @@ from chaos.toolkit.current import current, drill
 
 
 def promises(at_most: dict[str, float | None]) -> str:
-    """ "kept", which is what the hypothesis tolerates, or which promises are not, in words.
+    """The word that the hypothesis tolerates, or which promises are not kept, in words.
 
     `at_most`: bounds by figure, on top of what every drill promises (chaos/figures/promises.py); null makes no promise.
     """
