@@ -27,9 +27,10 @@ class Listener(Protocol):
     def ended(self, drill: Drill) -> None: ...
 
 
-def run_drills(wanted: Sequence[Experiment], listener: Listener) -> Report:
+def run_drills(wanted: Sequence[Experiment], listener: Listener, *, judge_times: bool = True) -> Report:
     """Run them all, whatever becomes of each. KeyboardInterrupt takes down the one under way, and then goes on upwards."""
     began, at = time.monotonic(), datetime.now(UTC)
+    current().judge_times = judge_times
     drills = tuple(_heard(each, number, len(wanted), listener) for number, each in enumerate(wanted, 1))
     return Report(
         trilha=metadata.version("trilha"),

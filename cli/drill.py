@@ -33,6 +33,13 @@ Previous = Annotated[
     ),
 ]
 
+Untimed = Annotated[
+    bool,
+    typer.Option(
+        "--without-times", help="Judge what is kept, not how fast: for a machine that others use too."
+    ),
+]
+
 
 @drill.command("list")
 def list_drills(as_json: Json = False) -> None:
@@ -53,13 +60,14 @@ def run(
     names: Annotated[list[str], typer.Argument(help="Names of drills; see `trilha drill list`.")],
     folder: Folder = None,
     previous: Previous = None,
+    untimed: Untimed = False,
     as_json: Json = False,
 ) -> None:
     """Run some drills, half a minute each. Exits 1 when a promise is broken or a drill could not be carried out."""
     known = {each.name: each for each in _all()}
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"there is no drill {', '.join(unknown)}; see `trilha drill list`")
-    _run([known[name] for name in names], folder, previous, as_json=as_json)
+    _run([known[name] for name in names], folder, previous, untimed=untimed, as_json=as_json)
 
 
 @drill.command("all")
@@ -72,7 +80,26 @@ def run_all(
     as_json: Json = False,
 ) -> None:
     """Run every drill, up to an hour. Exits 1 when a promise is broken or a drill could not be carried out."""
-    _run([each for each in _all() if each.fast or not fast], folder, previous, as_json=as_json)
+    _run(
+        [each for each in _all() if each.fast or not fast], folder, previous, untimed=untimed, as_json=as_json
+    )
+
+
+@drill.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long faults are drawn for.", min=0.2, max=24 * 60)] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 1,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Break one thing after the other at random, under one load without a break. Exits 1 when a promise is broken."""
+    _load_chaos()
+    from tempfile import TemporaryDirectory
+
+    from chaos.soak import soak as drawn
+
+    with TemporaryDirectory(prefix="trilha-soak-") as place:
+        _run([drawn(minutes, seed, Path(place))], folder, None, untimed=False, as_json=as_json)
 
 
 @drill.command("show")
@@ -85,7 +112,9 @@ def show_report(
     _print(_read(path), _read(previous) if previous else None)
 
 
-def _run(wanted: "list[Experiment]", folder: Path | None, previous: Path | None, *, as_json: bool) -> None:
+def _run(
+    wanted: "list[Experiment]", folder: Path | None, previous: Path | None, *, untimed: bool, as_json: bool
+) -> None:
     from rich.console import Console
 
     from chaos.report.live import Live
@@ -93,7 +122,7 @@ def _run(wanted: "list[Experiment]", folder: Path | None, previous: Path | None,
 
     before = _read(previous) if previous else None
     with Live(Console(stderr=True)) as live:
-        report = run_drills(wanted, live)
+        report = run_drills(wanted, live, judge_times=not untimed)
     if folder is not None:
         _write(report, before, folder)
     if as_json:

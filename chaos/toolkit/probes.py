@@ -18,5 +18,5 @@ def promises(at_most: dict[str, float | None]) -> str:
     now = current()
     if now.measured is None:
         now.measured = measure(drill())
-    each_one = kept_or_not(standard_with(at_most), now.measured)
+    each_one = kept_or_not(standard_with(at_most), now.measured, judge_times=now.judge_times)
     return "; ".join(broken_words(each) for each in each_one if not each["held"]) or "kept"
