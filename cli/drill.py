@@ -77,6 +77,7 @@ def run_all(
     fast: Annotated[
         bool, typer.Option("--fast", help="Only the subset for each change, some minutes.")
     ] = False,
+    untimed: Untimed = False,
     as_json: Json = False,
 ) -> None:
     """Run every drill, up to an hour. Exits 1 when a promise is broken or a drill could not be carried out."""
