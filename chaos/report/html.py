@@ -50,9 +50,7 @@ def _body(report: Report, previous: Report | None) -> Html:
             _drills(report),
             _skipped(report),
         ),
-        element(
-            "footer", f"Trilha {report.trilha}. Drills are repeated by anybody with a checkout: trilha drill."
-        ),
+        element("footer", f"Trilha {report.trilha}. Anybody with a checkout can repeat these drills."),
     )
 
 

@@ -68,7 +68,7 @@ def test_failures_are_not_named_where_there_are_none():
 
 
 def test_durabilities_are_shares_on_top_of_each_other():
-    shown = panel("Promised of each click", synced=(100, 50, 0), written=(0, 25, 0), token_only=(0, 25))
+    shown = panel("Promised of each click", synced=(70, 20, 0), written=(0, 10, 0), token_only=(0, 10))
     paths = dict(re.findall(r'd="([^"]*)" class="fill ([\w-]+)"', shown.body))
     assert {name: path for path, name in paths.items()} == {
         "synced": "M0 0H1V20H2V40H3V40H0Z",
