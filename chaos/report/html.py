@@ -13,7 +13,7 @@ from chaos.report.matrix import matrix
 from chaos.report.numbers import count, counted, seconds
 from chaos.report.result import Drill, Machine, Report
 from chaos.report.section import badge, section, zero_figure
-from chaos.report.words import MARKS, headline, overall, reach, tally, worst_first
+from chaos.report.words import MARKS, capital, headline, overall, reach, tally, worst_first
 
 _OVERALL = {"held": "Held", "broken": "Broken", "untested": "Not tested"}
 
@@ -50,9 +50,7 @@ def _body(report: Report, previous: Report | None) -> Html:
             _drills(report),
             _skipped(report),
         ),
-        element(
-            "footer", f"Trilha {report.trilha}. Drills are repeated by anybody with a checkout: trilha drill."
-        ),
+        element("footer", f"Trilha {report.trilha}. Anybody with a checkout can repeat these drills."),
     )
 
 
@@ -64,7 +62,11 @@ def _top(report: Report) -> Html:
         element("p", element("b", "Trilha"), " ", report.trilha, " · chaos drills", class_="kicker"),
         element("h1", headline(report)),
         element(
-            "p", badge(verdict, _OVERALL[verdict]), " ", f"{tally(report)}. {reach(sums)}", class_="verdict"
+            "p",
+            badge(verdict, _OVERALL[verdict]),
+            " ",
+            f"{capital(tally(report))}. {reach(sums)}",
+            class_="verdict",
         ),
         _zeros(sums) if sums.drills else None,
         _machine(report, report.machine),
@@ -96,10 +98,16 @@ def _machine(report: Report, machine: Machine) -> Html:
 def _changes(previous: Report, report: Report) -> Html:
     found = compare(previous, report)
     number = counted(len(found), "difference") if found else "no difference"
-    since = f"Compared with the run of {_day(previous)} (Trilha {previous.trilha}): {number}. {rule()}"
+    since = f"Compared with the run of {_day(previous)} (Trilha {previous.trilha}): {number}."
     by_drill = {each.drill: [other for other in found if other.drill == each.drill] for each in found}
     said = element("dl", joined(map(_changed, by_drill.values())), class_="changes") if found else None
-    return element("section", element("h2", "What has changed"), element("p", since, class_="about"), said)
+    return element(
+        "section",
+        element("h2", "What has changed"),
+        element("p", since, class_="about"),
+        said,
+        element("p", rule(), class_="rule"),
+    )
 
 
 def _changed(of_drill: list[Difference]) -> Html:

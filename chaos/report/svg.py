@@ -31,7 +31,9 @@ def ceiling(value: float) -> float:
     if value <= 0:
         return 1
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999)
+    return next(
+        step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999
+    )  # so that dust of floating point does not double an axis
 
 
 def decades(lowest: float, highest: float) -> list[float]:

@@ -37,8 +37,14 @@ def shown(report: Report, width: int = 140, previous: Report | None = None) -> s
 
 def test_a_row_has_the_figures_of_its_drill():
     row = next(line for line in shown(sample()).splitlines() if line.startswith("disk-eio"))
-    assert row.split("  ") != []
     assert " ".join(row.split()) == "disk-eio ✗ broken ✗ 20 6.6 ms 84 ms 132 ms 185 ms ✗ 3 32 ms 2.1 s 3.8 s"
+
+
+def test_visitors_who_were_not_sent_on_are_counted_in_every_phase():
+    drill = named("disk-eio")
+    before = replace(drill.phases[0], non_302=2)
+    row = shown(report_of(replace(drill, phases=(before, *drill.phases[1:])))).splitlines()[1]
+    assert "✗ 22 " in row
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 110, 140, 200])
