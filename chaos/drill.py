@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from chaos.checker.check import Erased
-from chaos.checker.held import Held, read_held
+from chaos.checker.held import Held, read_held, waiting_entries
 from chaos.checker.tokens import read
 from chaos.crowd.process import ROOT, Crowd
 from chaos.crowd.told import Told
@@ -83,7 +84,8 @@ class Drill:
         self._say("setting up")
         self.stage.set_up()
         self.crowd = Crowd(self.stage.plan(), self.stage.folder)
-        self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons])
+        waiting = partial(waiting_entries, self.stage.spool_folder)
+        self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons], waiting)
         self.watch.start()
         time.sleep(WARM_SECONDS)
         self._erase()
