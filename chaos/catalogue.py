@@ -42,7 +42,7 @@ class Experiment:
 
 def experiments(folder: Path = FOLDER) -> list[Experiment]:
     """All of them, by name."""
-    return sorted((_experiment(path) for path in folder.glob("*.yaml")), key=lambda each: each.name)
+    return sorted((experiment_at(path) for path in folder.glob("*.yaml")), key=lambda each: each.name)
 
 
 def experiment_called(name: str) -> Experiment:
@@ -53,7 +53,8 @@ def experiment_called(name: str) -> Experiment:
     return found[name]
 
 
-def _experiment(path: Path) -> Experiment:
+def experiment_at(path: Path) -> Experiment:
+    """The one in that file."""
     content = _load(path)
     about = about_of(content)
     said = content["extensions"][0]

@@ -97,7 +97,7 @@ class Drill:
         self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons], waiting)
         self.watch.start()
         time.sleep(WARM_SECONDS)
-        self._erase()
+        self.erase()
         self.log.zero, self.log.wall = time.monotonic(), time.time()
         self._say("calm")
         time.sleep(CALM_SECONDS)
@@ -177,12 +177,13 @@ class Drill:
         counted = self.log.receipts_lost or books.issued >= len(wanted | set(self._erased.clicks))
         return counted and held.waiting == 0 and books.spooled == books.settled
 
-    def _erase(self) -> None:
-        """As the operator would. Whoever presses START on such a click later must not get it."""
+    def erase(self) -> None:
+        """Erase two of the people, as the operator would. Whoever presses START on their clicks later must not get them."""
         owners = [s for s in self.crowd.told().starts if s.owner and s.state == "settled"]
-        for start in owners[:ERASED_PEOPLE]:
+        chosen = [s for s in owners if s.token not in self._erased_tokens][:ERASED_PEOPLE]
+        for start in chosen:
             self._command("privacy", "erase", "--telegram-id", "-", said=str(start.person))
-        self._erased_tokens = {start.token for start in owners[:ERASED_PEOPLE]}
+        self._erased_tokens |= {start.token for start in chosen}
         clicks = {read(token).click for token in self._erased_tokens}
         self._erased = Erased(clicks=clicks, at=time.monotonic())
 

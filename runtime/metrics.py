@@ -148,6 +148,7 @@ class Metrics:
         self._opened = self._new(
             _Count(count, "trilha_breaker_opened", "Times a breaker opened", tier=BREAKERS)
         )
+        self._away: set[str] = set()  # whose breaker is not closed
         self._ring = self._new(_Count(gauge, "trilha_ring_waiting", "Clicks in memory that no store has"))
         self._dropped = self._new(
             _Count(count, "trilha_ring_dropped", "Clicks lost because the ring was full")
@@ -198,9 +199,10 @@ class Metrics:
         self._tiers.add(1, tier, operation, outcome)
 
     def breaker(self, tier: str, state: str) -> None:
-        """A breaker changed."""
+        """A breaker changed. After a probe that failed it is open as before, and has not opened once more."""
         self._breakers.set(STATES.get(state, UNKNOWN_STATE), tier)
-        self._opened.add(state == "open", tier)
+        self._opened.add(state == "open" and tier not in self._away, tier)
+        (self._away.discard if state == "closed" else self._away.add)(tier)
 
     def ring(self, waiting: int, dropped: int) -> None:
         """The ring changed."""

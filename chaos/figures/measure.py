@@ -52,8 +52,8 @@ def measure(drill: Drill) -> dict[str, Any]:
         "detect_ms": detect_ms(drill),
         "recover_s": recover_s(drill),
         "settle_s": settle_s(drill),
-        "backlog": max((sample.backlog for sample in drill.watch.samples), default=0),
-        "breaker_opened": total(drill.watch.samples, lambda sample: sample.opened),
+        "backlog": round(max((sample.backlog for sample in drill.watch.samples), default=0)),
+        "breaker_opened": round(total(drill.watch.samples, lambda sample: sample.opened)),
     }
 
 

@@ -45,6 +45,7 @@ TEXTS = {
     "backlog": "entries that waited in the spools",
 }
 LATENCIES = ("p99_ms", "p999_ms", "max_ms")
+TIMES = (*LATENCIES, "p99_ratio", "detect_ms", "recover_s", "settle_s")
 
 
 def standard_with(at_most: Mapping[str, float | None]) -> dict[str, float]:
@@ -54,8 +55,12 @@ def standard_with(at_most: Mapping[str, float | None]) -> dict[str, float]:
     return {name: bound for name, bound in (STANDARD | dict(at_most)).items() if bound is not None}
 
 
-def kept_or_not(bounds: Mapping[str, float], figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+def kept_or_not(
+    bounds: Mapping[str, float], figures: Mapping[str, Any], *, judge_times: bool = True
+) -> list[dict[str, Any]]:
     """Each promise with its bound and what was measured. A figure that could not be measured keeps no promise.
+
+    Without `judge_times`, promises of times are not among them.
 
     A latency may exceed its bound by as much as the machine stalled the crowd itself: nobody on it can be quicker.
     """
@@ -69,6 +74,7 @@ def kept_or_not(bounds: Mapping[str, float], figures: Mapping[str, Any]) -> list
             "held": _held(figures[name], bound + (figures["stall_ms"] if name in LATENCIES else 0.0)),
         }
         for name, bound in bounds.items()
+        if judge_times or name not in TIMES
     ]
 
 

@@ -17,11 +17,13 @@ ZEROS = ("acked_lost", "double_owner", "resurrected", "invented")
 TIMES = ("detect_ms", "recover_s", "settle_s")
 
 
-def result_of(experiment: dict[str, Any], journal: dict[str, Any], drill: Drill) -> dict[str, Any]:
+def result_of(
+    experiment: dict[str, Any], journal: dict[str, Any], drill: Drill, *, judge_times: bool
+) -> dict[str, Any]:
     """Everything about one drill, from Chaos Toolkit's journal and from what was measured."""
     drill.finish()
     figures = measure(drill)
-    promises = kept_or_not(bounds_of(experiment), figures)
+    promises = kept_or_not(bounds_of(experiment), figures, judge_times=judge_times)
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
     reasons += [f"{name}: {where}" for name, where in _samples(figures["findings"])]

@@ -55,7 +55,7 @@ def timeline(
         "p99_ms": _quantiles(times, 0.99),
         "max_ms": _quantiles(times, 1.0),
         **_grown(samples, grid),
-        "breakers": {tier: _worst(seen, _breaker(tier)) for tier in _tiers(samples)},
+        "breakers": {tier: _states(_worst(seen, _breaker(tier))) for tier in _tiers(samples)},
         "backlog": _worst(seen, lambda sample: sample.backlog),
     }
 
@@ -92,6 +92,10 @@ def _worst(seen: list[list[Sample]], value: Callable[[Sample], float | None]) ->
     """The most that any daemon showed in a step."""
     values = [[v for sample in step if (v := value(sample)) is not None] for step in seen]
     return [max(step) if step else None for step in values]
+
+
+def _states(column: Column) -> list[int | None]:
+    return [None if state is None else int(state) for state in column]
 
 
 def _tiers(samples: Sequence[Sample]) -> list[str]:

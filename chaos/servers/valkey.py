@@ -18,7 +18,10 @@ VALKEY_MISSING = (
 
 
 class ValkeyServer(Server):
-    """A Valkey of its own that keeps nothing on disk: what it held is gone after `kill` and after `stop`."""
+    """A Valkey of its own that keeps nothing on disk by itself: what it held is gone after `kill` and after `stop`.
+
+    What it is told to SAVE is in `directory`, and comes back whenever it starts.
+    """
 
     prefix = "trilha-valkey-"
 
@@ -43,14 +46,33 @@ class ValkeyServer(Server):
 
     def command(self, line: str, timeout: float = 2.0) -> bytes:
         """First line of the answer to an inline command, such as `CONFIG SET maxmemory 1mb`."""
+        return self.commands(line, timeout=timeout)[0]
+
+    def commands(self, *lines: str, timeout: float = 2.0) -> list[bytes]:
+        """Their answers, of one line each, over one connection."""
         with socket.create_connection((HOST, self.port), timeout) as connection:
-            connection.sendall(line.encode() + b"\r\n")
-            return connection.makefile("rb").readline().strip()
+            connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
+            answers = connection.makefile("rb")
+            return [answers.readline().strip() for _ in lines]
+
+    def obey(self, *lines: str) -> None:
+        """As `commands`; ServerFailed with the first answer that is an error."""
+        for line, answer in zip(lines, self.commands(*lines), strict=True):
+            if answer[:1] in (b"-", b""):
+                raise ServerFailed(f"{line}: {answer.decode() or 'no answer'}")
+
+    def launch(self, *options: str) -> None:
+        """Start with more options, without waiting until it answers: while it loads, or is made to refuse."""
+        if not self.alive:
+            self._spawn(*options)
 
     def _launch(self) -> None:
+        self._spawn()
+
+    def _spawn(self, *more: str) -> None:
         where = ["--bind", HOST, "--port", str(self.port), "--dir", str(self.directory)]
         keep = ["--save", "", "--appendonly", "no", "--daemonize", "no"]
-        self._child.spawn([str(self._binary), *where, *keep, *self._options])
+        self._child.spawn([str(self._binary), *where, *keep, *self._options, *more])
 
     def _answers(self) -> bool:
         try:

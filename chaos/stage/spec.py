@@ -17,7 +17,8 @@ class StageSpec:
     sql: which engine. redis: whether there is one. proxied: which of "redis" and "sql" are reached through a proxy, that
     faults of the network are put on. daemons: how many `trilha serve`, each with a spool of its own. bot: whether
     `trilha bot` runs too, against a Telegram of this machine. meta: whether conversions are delivered to a Meta of this
-    machine. settings: TRILHA_ settings of all processes. inside: the faults (chaos/inside) that are made possible in the
+    machine. settings: TRILHA_ settings of all processes, in which {redis_port} and {sql_port}
+    stand for the ports at which those are reached. inside: the faults (chaos/inside) that are made possible in the
     process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
     on, such as 8m (needs root). postgres_options: settings of PostgreSQL, such as max_connections=20. sql_tmpfs: size of a
     file system of its own that PostgreSQL's tables are on (needs root).

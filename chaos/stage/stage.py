@@ -61,10 +61,13 @@ class Stage:
 
     def take_down(self) -> None:
         """Stop what runs, in the reverse order, and remove the folder."""
-        for name in ("valkey", "postgres", *self._names()):
-            if name in self.servers:
-                self.servers[name].thaw()
+        for server in self.servers.values():
+            server.thaw()
         self._stack.close()
+
+    def add(self, name: str, server: Server) -> None:
+        """Start one more server, which is taken down with the rest."""
+        self.servers[name] = self._stack.enter_context(server)
 
     @property
     def daemons(self) -> list[TrilhaProcess]:
@@ -175,7 +178,15 @@ class Stage:
             "TRILHA_SPOOL_DIR": str(self.spool_folder),
             "TRILHA_LOG_LEVEL": "info",
         }
-        return home | stores | {f"TRILHA_{name.upper()}": value for name, value in self.spec.settings.items()}
+        given = {f"TRILHA_{name.upper()}": self._filled(value) for name, value in self.spec.settings.items()}
+        return home | stores | given
+
+    def _filled(self, value: str) -> str:
+        """With the ports at which stores are reached for {redis_port} and {sql_port}."""
+        for store, server in (("redis", "valkey"), ("sql", "postgres")):
+            if (reached := self.proxies.get(store) or self.servers.get(server)) is not None:
+                value = value.replace(f"{{{store}_port}}", str(reached.port))
+        return value
 
     def _through(self, store: str, url: str) -> str:
         """The URL with the proxy's port in it, where there is one."""

@@ -38,7 +38,7 @@ def after_experiment_control(context: Experiment, state: dict[str, Any], **_: An
     if now.drill is None:
         return
     try:
-        state["trilha"] = result_of(context, state, now.drill)
+        state["trilha"] = result_of(context, state, now.drill, judge_times=now.judge_times)
     finally:
         now.drill.close()
         now.drill = None
