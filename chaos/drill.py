@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from chaos.checker.check import Erased
-from chaos.checker.held import Held, read_held
+from chaos.checker.held import Held, read_held, waiting_entries
 from chaos.checker.tokens import read
 from chaos.crowd.process import ROOT, Crowd
 from chaos.crowd.told import Told
@@ -24,6 +25,7 @@ CALM_SECONDS = 4.0
 SETTLE_SECONDS = 90.0
 CALM_SETTLE_SECONDS = 10.0
 ERASED_PEOPLE = 2
+LAG_SECONDS = 5.0
 EVENTS = ("ViewContent",)
 
 
@@ -53,15 +55,23 @@ class Evidence:
 class Log:
     """When a drill's faults were there, and what else happened; monotonic seconds. `zero` is when it was warm.
 
-    `receipts_lost`: a daemon was killed, and took the count of its last receipts with it.
+    `receipts_lost`: a daemon was killed, and took the count of its last receipts with it. `backed_up`: when the backup was
+    made that the (only) fault brings back.
     """
 
     zero: float = 0.0
     wall: float = 0.0
     ended: float | None = None
     receipts_lost: bool = False
+    backed_up: float | None = None
     windows: list[Window] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)
+
+    def undone(self, at: float) -> bool:
+        """Whether a restored backup may lack what came at that moment: until the fault, and what waited when it was made."""
+        if self.backed_up is None or not self.windows:
+            return False
+        return self.backed_up - LAG_SECONDS <= at < self.windows[0].began
 
     def to_wall(self, at: float) -> float:
         """Seconds since the epoch of a monotonic second."""
@@ -83,7 +93,8 @@ class Drill:
         self._say("setting up")
         self.stage.set_up()
         self.crowd = Crowd(self.stage.plan(), self.stage.folder)
-        self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons])
+        waiting = partial(waiting_entries, self.stage.spool_folder)
+        self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons], waiting)
         self.watch.start()
         time.sleep(WARM_SECONDS)
         self.erase()
@@ -141,7 +152,8 @@ class Drill:
         return Evidence(told=self.told(), held=held, erased=self._erased, until=until)
 
     def _clicks_of(self, told: Told) -> set[str]:
-        return {read(c.token).click for c in told.clicks if c.redirected} - set(self._erased.clicks)
+        expected = (c for c in told.clicks if c.redirected and not self.log.undone(c.at))
+        return {read(c.token).click for c in expected} - set(self._erased.clicks)
 
     def _wait_until_held(self, wanted: set[str], seconds: float, *, idle: bool = False) -> None:
         """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
@@ -159,6 +171,8 @@ class Drill:
         present = {click for click, row in held.clicks.items() if row.has_click}
         if not idle or not wanted <= present:
             return wanted <= present
+        if self.log.backed_up is not None:
+            return held.waiting == 0  # its books are as old as the backup
         books = held.books
         counted = self.log.receipts_lost or books.issued >= len(wanted | set(self._erased.clicks))
         return counted and held.waiting == 0 and books.spooled == books.settled

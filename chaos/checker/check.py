@@ -83,8 +83,8 @@ def check(
     findings = Findings()
     given = {read(click.token).click: click for click in told.clicks if click.redirected}
     limit = inf if until is None else until
-    _lost(findings, {click: visit for click, visit in given.items() if visit.at < limit}, held, erased)
-    _owners(findings, [start for start in told.starts if start.at < limit], held, erased)
+    _lost(findings, {click: visit for click, visit in given.items() if _heard(visit) < limit}, held, erased)
+    _owners(findings, [start for start in told.starts if _heard(start) < limit], held, erased)
     _resurrected(findings, told, held, erased)
     _invented(findings, given, told.clicks, held)
     _effects(findings, held, events)
@@ -92,6 +92,11 @@ def check(
         _unacked(findings, given, held, erased)
         _books(findings, held, 0 if receipts_lost else len(given))
     return findings
+
+
+def _heard(answer: Clicked | Started) -> float:
+    """The monotonic second of the answer: whoever is still waiting for it has not been promised anything."""
+    return answer.at + answer.ms / 1000
 
 
 def _lost(findings: Findings, given: dict[str, Clicked], held: Held, erased: Erased) -> None:

@@ -134,6 +134,13 @@ def _waiting(file: Path) -> int:
     return _counted(file, lambda connection: connection.execute(wanted).fetchone()[0])
 
 
+def waiting_entries(spools: Path) -> int:
+    """How many entries lie in the spools below that folder, their own counts included: diskcache keeps the number."""
+    wanted = "SELECT value FROM Settings WHERE key = 'count'"
+    files = spools.rglob("cache.db") if spools.is_dir() else ()
+    return sum(_counted(file, lambda connection: connection.execute(wanted).fetchone()[0]) for file in files)
+
+
 def _counted(file: Path, count: Callable[[sqlite3.Connection], int]) -> int:
     """A spool that is being thrown away while it is looked at holds nothing."""
     try:

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from chaos.checker.check import Findings, check
+from chaos.checker.undone import without_undone
 from chaos.drill import EVENTS, Drill
 from chaos.figures import breakers
 from chaos.figures.phases import Phase, phase, quantile
@@ -22,8 +23,9 @@ def measure(drill: Drill) -> dict[str, Any]:
     Latencies are of all visits since the drill was warm. `stall_ms` is what the machine itself adds to them.
     """
     evidence = drill.evidence()
+    told, undone = without_undone(evidence.told, evidence.held, drill.log.undone)
     findings = check(
-        evidence.told,
+        told,
         evidence.held,
         events=EVENTS,
         erased=evidence.erased,
@@ -43,6 +45,8 @@ def measure(drill: Drill) -> dict[str, Any]:
         "p99_ms": whole.p99_ms,
         "p999_ms": whole.p999_ms,
         "max_ms": whole.max_ms,
+        "p99_ratio": p99_ratio(drill),
+        "undone": undone,
         "stall_ms": stall_ms(drill),
         "token_only": evidence.held.books.token_only,
         "detect_ms": detect_ms(drill),
@@ -63,6 +67,13 @@ def phases(drill: Drill) -> list[Phase]:
     last = max(window.ended or log.ended or window.began for window in log.windows) - log.zero
     stretches = (("before", 0.0, first), ("fault", first, last), ("after", last, end))
     return [phase(name, clicks, begins, ends, log.zero) for name, begins, ends in stretches]
+
+
+def p99_ratio(drill: Drill) -> float:
+    """How many times as slow redirects were after the last fault as before the first, by their p99; 1 before any fault."""
+    stretches = phases(drill)
+    before, after = stretches[0].p99_ms, stretches[-1].p99_ms
+    return round(after / before, 2) if before else 1.0
 
 
 def stall_ms(drill: Drill) -> float:

@@ -39,6 +39,8 @@ TEXTS = {
     "detect_ms": "until a breaker opened",
     "recover_s": "until the store was used again",
     "settle_s": "until the backlog was settled",
+    "p99_ratio": "times that the slowest redirect in a hundred was slower afterwards than before",
+    "undone": "facts that the restored backup did not have",
     "breaker_opened": "times that a breaker opened",
     "backlog": "entries that waited in the spools",
 }

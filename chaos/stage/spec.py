@@ -20,7 +20,8 @@ class StageSpec:
     machine. settings: TRILHA_ settings of all processes, in which {redis_port} and {sql_port}
     stand for the ports at which those are reached. inside: the faults (chaos/inside) that are made possible in the
     process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
-    on, such as 8m (needs root).
+    on, such as 8m (needs root). postgres_options: settings of PostgreSQL, such as max_connections=20. sql_tmpfs: size of a
+    file system of its own that PostgreSQL's tables are on (needs root).
     """
 
     sql: Sql = "sqlite"
@@ -33,6 +34,8 @@ class StageSpec:
     inside: dict[str, list[str]] = field(default_factory=dict)
     crowd: dict[str, Any] = field(default_factory=dict)
     tmpfs: str = ""
+    postgres_options: tuple[str, ...] = ()
+    sql_tmpfs: str = ""
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> StageSpec:
@@ -40,7 +43,8 @@ class StageSpec:
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(given) - known):
             raise ConfigError(f"a stage has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
-        spec = cls(**given | {"proxied": tuple(given.get("proxied", ()))})
+        lists = {name: tuple(given.get(name, ())) for name in ("proxied", "postgres_options")}
+        spec = cls(**given | lists)
         if spec.sql not in ("sqlite", "postgres"):
             raise ConfigError(f"sql of a stage is sqlite or postgres, not {spec.sql}")
         return spec

@@ -105,6 +105,11 @@ class Stage:
         return self.folder / ("small" if self.spec.tmpfs else "home") / "spool"
 
     @property
+    def sql_disk(self) -> Path:
+        """The small file system that PostgreSQL's tables are on, where the spec says so."""
+        return self.postgres.directory / "small"
+
+    @property
     def direct_sql_url(self) -> str:
         """SQL without a proxy before it: what the checker reads."""
         return f"sqlite+aiosqlite:///{self.sqlite_file}" if self.spec.sql == "sqlite" else self._postgres_url
@@ -137,24 +142,31 @@ class Stage:
     def _mount(self) -> None:
         if not self.spec.tmpfs:
             return
-        small = self.folder / "small"
-        small.mkdir()
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={self.spec.tmpfs}", "tmpfs", str(small)], check=True
-        )
-        self._stack.callback(subprocess.run, ["umount", "-l", str(small)], check=False)
+        self._mount_at(self.folder / "small", self.spec.tmpfs)
+
+    def _mount_at(self, place: Path, size: str) -> None:
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
+        self._stack.callback(subprocess.run, ["umount", "-l", str(place)], check=False)
 
     def _start_stores(self) -> None:
         if self.spec.redis:
             self.servers["valkey"] = self._stack.enter_context(ValkeyServer())
         if self.spec.sql == "postgres":
-            postgres = self._stack.enter_context(PostgresServer())
-            self.servers["postgres"] = postgres
-            self._postgres_url = postgres.create_database(DATABASE)
+            self._start_postgres()
         ports = {"redis": "valkey", "sql": "postgres"}
         for store in self.spec.proxied:
             proxy = Proxy(HOST, self.servers[ports[store]].port)
             self.proxies[store] = self._stack.enter_context(proxy)
+
+    def _start_postgres(self) -> None:
+        postgres = self._stack.enter_context(PostgresServer(options=self.spec.postgres_options))
+        self.servers["postgres"] = postgres
+        if self.spec.sql_tmpfs:
+            self._mount_at(self.sql_disk, self.spec.sql_tmpfs)
+            self._stack.callback(postgres.stop)  # before its disk goes
+        on = self.sql_disk if self.spec.sql_tmpfs else None
+        self._postgres_url = postgres.create_database(DATABASE, on=on)
 
     def _settings(self) -> dict[str, str]:
         """What all processes have in common."""
