@@ -213,6 +213,15 @@ def test_under_a_blackhole_open_connections_hang_and_go_on_where_they_were(
     assert client.answer() == b"+OK"
 
 
+def test_under_a_blackhole_nothing_is_read_so_that_a_sender_fills_the_kernel_and_waits(
+    proxy: Proxy, client: Client
+) -> None:
+    proxy.set(Trouble(blackhole=True))
+    client.socket.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        client.socket.sendall(b"PING\r\n" * 10_000_000)
+
+
 def test_under_a_blackhole_connecting_hangs_and_succeeds_later(proxy: Proxy) -> None:
     proxy.set(Trouble(blackhole=True))
     early = socket.socket()
