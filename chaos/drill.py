@@ -53,13 +53,15 @@ class Evidence:
 class Log:
     """When a drill's faults were there, and what else happened; monotonic seconds. `zero` is when it was warm.
 
-    `receipts_lost`: a daemon was killed, and took the count of its last receipts with it.
+    `receipts_lost`: a daemon was killed, and took the count of its last receipts with it. `damaged`: clicks whose only copy
+    the drill has damaged; they are set aside, and never in SQL.
     """
 
     zero: float = 0.0
     wall: float = 0.0
     ended: float | None = None
     receipts_lost: bool = False
+    damaged: set[str] = field(default_factory=set)
     windows: list[Window] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)
 
@@ -141,7 +143,8 @@ class Drill:
         return Evidence(told=self.told(), held=held, erased=self._erased, until=until)
 
     def _clicks_of(self, told: Told) -> set[str]:
-        return {read(c.token).click for c in told.clicks if c.redirected} - set(self._erased.clicks)
+        given = {read(c.token).click for c in told.clicks if c.redirected}
+        return given - set(self._erased.clicks) - self.log.damaged
 
     def _wait_until_held(self, wanted: set[str], seconds: float, *, idle: bool = False) -> None:
         """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
@@ -161,7 +164,7 @@ class Drill:
             return wanted <= present
         books = held.books
         counted = self.log.receipts_lost or books.issued >= len(wanted | set(self._erased.clicks))
-        return counted and held.waiting == 0 and books.spooled == books.settled
+        return counted and held.waiting == 0 and books.spooled == books.settled + len(self.log.damaged)
 
     def _erase(self) -> None:
         """As the operator would. Whoever presses START on such a click later must not get it."""
