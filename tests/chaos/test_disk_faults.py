@@ -9,13 +9,21 @@ from shutil import copytree
 
 import pytest
 
+from backends.build import open_stores
 from backends.codec import encode
+from backends.folders import private_folder
 from backends.spool import DATABASE, Spool
 from chaos.faults._spool_files import batches, last_frame, records
 from chaos.faults.disk_bit_flip import flip
 from chaos.faults.inside import Inside
+from chaos.inside.files import Files
+from chaos.inside.process import Process
 from chaos.inside.switches import Given, Switches
 from domain.click import Click
+from domain.clock import SystemClock
+from domain.errors import StoreUnavailable
+from domain.observations import Silent
+from runtime.settings import load_settings
 from tests.making import bare_click, full_click, make_spool, spool_beside
 
 COMMITS = 5
@@ -148,3 +156,23 @@ def test_a_fault_inside_a_process_is_on_until_its_end(tmp_path: Path) -> None:
 def test_a_fault_inside_a_process_says_where_and_what_it_is() -> None:
     assert Inside(process="serve", which="files").says == "serve: files"
     assert Inside(process="serve", which="disk", settings={"write": "io"}).says == "serve: disk (write io)"
+
+
+async def test_a_process_without_descriptors_leaves_no_folders_and_goes_on_when_it_has_some(
+    tmp_path: Path,
+) -> None:
+    """The spool cannot be opened, which is an outage like any other, however often it is tried."""
+    settings = load_settings({"TRILHA_HOME_DIR": str(tmp_path)})
+    private_folder(settings.spools)
+    stores = open_stores(settings, SystemClock(), Silent(), name="daemon", person_key=lambda _: bytes(16))
+    click, files = full_click(), Files(Process())
+    files.on()
+    try:
+        for _ in range(COMMITS):
+            with pytest.raises(StoreUnavailable):
+                await stores.disk.put(click)
+    finally:
+        files.off()
+    assert list(settings.spools.iterdir()) == []
+    assert (await stores.disk.put(click)).durability.acknowledged
+    await stores.close()
