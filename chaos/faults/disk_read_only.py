@@ -26,9 +26,10 @@ class DiskReadOnly:
         stage.servers["serve"].start()
 
     def end(self, stage: Stage) -> None:
-        """It can be written to, and a worker is there. The daemon goes on as it is."""
+        """It can be written to, and a worker is there. A daemon that runs goes on as it is."""
         _remount(stage, "rw")
-        stage.servers["work"].start()
+        for name in WRITERS:
+            stage.servers[name].start()
 
 
 def _stop(stage: Stage) -> None:
