@@ -56,7 +56,8 @@ class Log:
     """When a drill's faults were there, and what else happened; monotonic seconds. `zero` is when it was warm.
 
     `receipts_lost`: a daemon was killed, and took the count of its last receipts with it. `backed_up`: when the backup was
-    made that the (only) fault brings back.
+    made that the (only) fault brings back. `damaged`: clicks whose only copy the drill has damaged; they are set aside, and
+    never in SQL.
     """
 
     zero: float = 0.0
@@ -64,6 +65,7 @@ class Log:
     ended: float | None = None
     receipts_lost: bool = False
     backed_up: float | None = None
+    damaged: set[str] = field(default_factory=set)
     windows: list[Window] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)
 
@@ -152,8 +154,8 @@ class Drill:
         return Evidence(told=self.told(), held=held, erased=self._erased, until=until)
 
     def _clicks_of(self, told: Told) -> set[str]:
-        expected = (c for c in told.clicks if c.redirected and not self.log.undone(c.at))
-        return {read(c.token).click for c in expected} - set(self._erased.clicks)
+        given = {read(c.token).click for c in told.clicks if c.redirected and not self.log.undone(c.at)}
+        return given - set(self._erased.clicks) - self.log.damaged
 
     def _wait_until_held(self, wanted: set[str], seconds: float, *, idle: bool = False) -> None:
         """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
@@ -175,7 +177,7 @@ class Drill:
             return held.waiting == 0  # its books are as old as the backup
         books = held.books
         counted = self.log.receipts_lost or books.issued >= len(wanted | set(self._erased.clicks))
-        return counted and held.waiting == 0 and books.spooled == books.settled
+        return counted and held.waiting == 0 and books.spooled == books.settled + len(self.log.damaged)
 
     def erase(self) -> None:
         """Erase two of the people, as the operator would. Whoever presses START on their clicks later must not get them."""

@@ -31,6 +31,7 @@ def measure(drill: Drill) -> dict[str, Any]:
         erased=evidence.erased,
         until=evidence.until,
         receipts_lost=drill.log.receipts_lost,
+        damaged=drill.log.damaged,
     )
     clicks = evidence.told.clicks
     whole = phase("whole", clicks, 0.0, inf, drill.log.zero)

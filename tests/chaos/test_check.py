@@ -203,3 +203,19 @@ def test_while_the_crowd_clicks_only_what_was_told_some_time_ago_has_to_be_there
     del held.clicks[click_id(2)]
     assert red(told, held, until=2.0) == {}
     assert red(told, held, until=2.1) == {"acked_lost": 1}
+
+
+def test_a_click_whose_only_copy_was_damaged_is_not_expected_and_every_other_is() -> None:
+    told, held = day()
+    del held.clicks[click_id(1)]
+    held.books = Figures(issued=3, synced=3, spooled=3, settled=2)
+    assert red(told, held, damaged={click_id(1)}) == {}
+    assert red(told, held) == {"acked_lost": 1, "unbalanced": 1}
+    del held.clicks[click_id(2)]
+    assert red(told, held, damaged={click_id(1)}) == {"acked_lost": 1}
+
+
+def test_the_books_must_miss_what_was_damaged() -> None:
+    """A damaged click that is counted as settled all the same is one that the books have made up."""
+    told, held = day()
+    assert red(told, held, damaged={click_id(1)}) == {"unbalanced": 1}
