@@ -139,7 +139,6 @@ async def test_another_process_presses_start_breaks_things_and_reads_what_was_se
     press = {"do": "press", "person": 42, "name": "Ana", "bot": "echo_bot", "text": "/start x"}
     assert started(folder, press)["message"] > 0
     assert started(folder, {"do": "flood", "bot": "echo_bot", "seconds": 1}) == {}
-    assert started(folder, {"do": "migrate", "bot": "echo_bot", "dc": 4}) == {}
     assert started(folder, {"do": "drop"}) == {}
     start_echo(served, echo)
     assert start(folder, "one")["reply"] == "eco: /start one"
