@@ -136,15 +136,16 @@ async def test_another_process_presses_start_breaks_things_and_reads_what_was_se
 ) -> None:
     folder = served[0]
     assert started(folder, {"do": "online", "bot": "echo_bot"}) == {"online": 0}
-    press = {"do": "press", "person": 42, "name": "Ana", "bot": "echo_bot", "text": "/start x"}
-    assert started(folder, press)["message"] > 0
-    assert started(folder, {"do": "flood", "bot": "echo_bot", "seconds": 1}) == {}
-    assert started(folder, {"do": "drop"}) == {}
     start_echo(served, echo)
     assert start(folder, "one")["reply"] == "eco: /start one"
+    assert started(folder, {"do": "flood", "bot": "echo_bot", "seconds": 60}) == {}
+    assert start(folder, "two", seconds=0.5) == {"error": "no reply"}
+    press = {"do": "press", "person": 43, "name": "Bia", "bot": "echo_bot", "text": "/start x"}
+    assert started(folder, press)["message"] > 0
+    assert start(folder, "three")["reply"] == "eco: /start three"
     assert started(folder, {"do": "online", "bot": "echo_bot"}) == {"online": 1}
     sent = started(folder, {"do": "sent"})
-    assert ({chat for chat, _ in sent["sent"]}, sent["duplicates"]) == ({42}, 0)
+    assert (sorted(chat for chat, _ in sent["sent"]), sent["duplicates"]) == ([42, 42, 43], 0)
 
 
 @pytest.mark.parametrize(
