@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from chaos.checker.check import Erased
@@ -13,6 +14,7 @@ from chaos.checker.held import Held, read_held
 from chaos.checker.tokens import read
 from chaos.crowd.process import ROOT, Crowd
 from chaos.crowd.told import Told
+from chaos.outside import Outside
 from chaos.stage.late import press_start
 from chaos.stage.spec import StageSpec
 from chaos.stage.stage import Stage
@@ -73,6 +75,7 @@ class Drill:
 
     def __init__(self, spec: StageSpec, say: Callable[[str], None]) -> None:
         self.stage = Stage(spec)
+        self.outside = Outside(self.stage)
         self.log = Log()
         self._say = say
         self._erased, self._erased_tokens = Erased(), set[str]()
@@ -85,6 +88,7 @@ class Drill:
         self.crowd = Crowd(self.stage.plan(), self.stage.folder)
         self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons])
         self.watch.start()
+        self.outside.begin()
         time.sleep(WARM_SECONDS)
         self._erase()
         self.log.zero, self.log.wall = time.monotonic(), time.time()
@@ -96,6 +100,7 @@ class Drill:
         if hasattr(self, "crowd"):
             self.crowd.kill()
             self.watch.stop()
+            self.outside.end()
         self.stage.take_down()
 
     def breaking(self, what: str) -> None:
@@ -121,6 +126,7 @@ class Drill:
             return
         told = self.crowd.stop()
         self.log.ended = time.monotonic()
+        self.outside.end()
         late = [press_start(self.stage, token) for token in self._erased_tokens]
         self._told = Told(clicks=told.clicks, starts=[*told.starts, *late])
         self._say("settling")
@@ -147,12 +153,10 @@ class Drill:
         """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            try:
+            with suppress(OSError):
                 held = read_held(self.stage.direct_sql_url, self.stage.spool_folder)
-            except OSError:
-                held = None
-            if held is not None and self._is_settled(held, wanted, idle=idle):
-                return
+                if self._is_settled(held, wanted, idle=idle) and (not idle or self.outside.settled()):
+                    return
             time.sleep(0.25)
 
     def _is_settled(self, held: Held, wanted: set[str], *, idle: bool) -> bool:

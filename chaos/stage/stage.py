@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from chaos.crowd.plan import Plan
+from chaos.crowd.process import TOLD
 from chaos.inside.switches import Switches
 from chaos.proxy.process import Proxy
 from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
@@ -100,9 +101,28 @@ class Stage:
         return server
 
     @property
+    def the_meta(self) -> MetaServer:
+        """The Meta of this stage; RuntimeError where there is none."""
+        if self.meta is None:
+            raise RuntimeError("this stage has no Meta: its spec must say meta: true")
+        return self.meta
+
+    @property
+    def the_telegram(self) -> TelegramServer:
+        """The Telegram of this stage; RuntimeError where there is none."""
+        if self.telegram is None:
+            raise RuntimeError("this stage has no Telegram: its spec must say bot: true")
+        return self.telegram
+
+    @property
     def sqlite_file(self) -> Path:
         """SQLite's file, where that is the SQL tier."""
         return self.folder / "home" / "trilha.db"
+
+    @property
+    def told_file(self) -> Path:
+        """Where the crowd writes down what it is told."""
+        return self.folder / TOLD
 
     @property
     def spool_folder(self) -> Path:
