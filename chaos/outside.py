@@ -12,6 +12,9 @@ from chaos.checker.telegram import TelegramFindings, check_telegram
 from chaos.stage.people import People
 from chaos.stage.stage import Stage
 
+META = (*(f"meta_{name}" for name in MetaFindings.__slots__), "meta_unfelt", "meta_twice")
+TELEGRAM = tuple(f"telegram_{name}" for name in TelegramFindings.__slots__)
+
 
 class Outside:
     """From `begin` to `end`, on a stage that is set up."""
@@ -50,20 +53,20 @@ class Outside:
         self, held: Held, events: Collection[str], erased: Collection[str], now: float, *, final: bool
     ) -> dict[str, Any]:
         if self._stage.meta is None:
-            return dict.fromkeys(
-                ("meta_missing", "meta_unknown", "meta_silent", "meta_wronged", "meta_twice")
-            )
+            return dict.fromkeys(META)
         # The outbox first: what it calls sent is at Meta then, and what Meta has may be marked a moment later.
         reports = self._reports()
         meta = AtMeta(accepted=self._stage.meta.accepted(), faulty=self._stage.meta.faulty())
         found = check_meta(held, reports, meta, events=events, erased=erased, now=now, final=final)
         counts = {f"meta_{name}": getattr(found, name).count for name in MetaFindings.__slots__}
+        stats = self._stage.meta.stats()
+        counts["meta_unfelt"] = int(final and not stats["struck"] and not stats["refused"])
         counts["meta_twice"] = sum(times > 1 for times in meta.accepted.values())
-        return counts | {"meta": found, "delivery": _delivery(reports, meta, self._stage.meta.stats())}
+        return counts | {"meta": found, "delivery": _delivery(reports, meta, stats)}
 
     def _telegram(self, held: Held, erased: Collection[str], *, final: bool) -> dict[str, Any]:
         if self._people is None:
-            return dict.fromkeys(("telegram_lost", "telegram_twice", "telegram_unanswered"))
+            return dict.fromkeys(TELEGRAM)
         pressed = [(each.person, each.token) for each in self._people.pressed] if final else []
         found = check_telegram(held, pressed, self._sent() if final else [], erased=erased)
         counts = {f"telegram_{name}": getattr(found, name).count for name in TelegramFindings.__slots__}

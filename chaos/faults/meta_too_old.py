@@ -33,12 +33,13 @@ class MetaTooOld:
         stage.the_meta.trouble("throttle", code=429, retry_after=1)
 
     def end(self, stage: Stage) -> None:
-        """Time passes, as far as the outbox knows, and calls are taken again."""
-        if stage.the_meta.stats()["faults"]:
-            _age(stage.sqlite_file, self.each)
+        """Time passes, as far as the outbox knows, and calls are taken again. RuntimeError when nothing waited."""
+        if stage.the_meta.stats()["faults"] and not _age(stage.sqlite_file, self.each):
+            raise RuntimeError("no event waited for Meta: there is nothing that could have become too old")
         stage.the_meta.order("clear")
 
 
-def _age(file: Path, each: int) -> None:
+def _age(file: Path, each: int) -> int:
+    """How many there are now."""
     with closing(sqlite3.connect(file, timeout=SQL_SECONDS)) as connection, connection:
-        connection.execute(OLDER, (f"-{DAYS} days", each))
+        return connection.execute(OLDER, (f"-{DAYS} days", each)).rowcount

@@ -44,6 +44,7 @@ TEXTS = {
     "meta_unknown": "events at Meta that are nobody's",
     "meta_silent": "events that are away without a word",
     "meta_wronged": "good events that were given up",
+    "meta_unfelt": "drills in which Meta refused no call at all",
     "meta_twice": "events that Meta got more than once",
     "telegram_lost": "people who pressed START and own nothing",
     "telegram_twice": "people who were answered twice",
