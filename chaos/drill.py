@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,6 +15,7 @@ from chaos.checker.held import Held, read_held, waiting_entries
 from chaos.checker.tokens import read
 from chaos.crowd.process import ROOT, Crowd
 from chaos.crowd.told import Told
+from chaos.outside import Outside
 from chaos.stage.late import press_start
 from chaos.stage.spec import StageSpec
 from chaos.stage.stage import Stage
@@ -85,6 +87,7 @@ class Drill:
 
     def __init__(self, spec: StageSpec, say: Callable[[str], None]) -> None:
         self.stage = Stage(spec)
+        self.outside = Outside(self.stage)
         self.log = Log()
         self._say = say
         self._erased, self._erased_tokens = Erased(), set[str]()
@@ -98,6 +101,7 @@ class Drill:
         waiting = partial(waiting_entries, self.stage.spool_folder)
         self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons], waiting)
         self.watch.start()
+        self.outside.begin()
         time.sleep(WARM_SECONDS)
         self.erase()
         self.log.zero, self.log.wall = time.monotonic(), time.time()
@@ -109,6 +113,7 @@ class Drill:
         if hasattr(self, "crowd"):
             self.crowd.kill()
             self.watch.stop()
+            self.outside.end()
         self.stage.take_down()
 
     def breaking(self, what: str) -> None:
@@ -134,6 +139,7 @@ class Drill:
             return
         told = self.crowd.stop()
         self.log.ended = time.monotonic()
+        self.outside.end()
         late = [press_start(self.stage, token) for token in self._erased_tokens]
         self._told = Told(clicks=told.clicks, starts=[*told.starts, *late])
         self._say("settling")
@@ -161,12 +167,10 @@ class Drill:
         """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            try:
+            with suppress(OSError):
                 held = read_held(self.stage.direct_sql_url, self.stage.spool_folder)
-            except OSError:
-                held = None
-            if held is not None and self._is_settled(held, wanted, idle=idle):
-                return
+                if self._is_settled(held, wanted, idle=idle) and (not idle or self.outside.settled()):
+                    return
             time.sleep(0.25)
 
     def _is_settled(self, held: Held, wanted: set[str], *, idle: bool) -> bool:

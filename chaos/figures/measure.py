@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from math import inf
 from typing import Any
@@ -35,9 +36,17 @@ def measure(drill: Drill) -> dict[str, Any]:
     )
     clicks = evidence.told.clicks
     whole = phase("whole", clicks, 0.0, inf, drill.log.zero)
+    outside = drill.outside.figures(
+        evidence.held,
+        events=EVENTS,
+        erased=evidence.erased.clicks,
+        now=drill.log.to_wall(drill.log.ended or time.monotonic()),
+        final=evidence.until is None,
+    )
     counts = {name: getattr(findings, name).count for name in Findings.__slots__}
     return {
         **counts,
+        **outside,
         "findings": findings,
         "books": evidence.held.books,
         "effects": counts["double_effects"] + counts["missing_effects"],

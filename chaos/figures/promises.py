@@ -42,6 +42,16 @@ TEXTS = {
     "p99_ratio": "times that the slowest redirect in a hundred was slower afterwards than before",
     "undone": "facts that the restored backup did not have",
     "breaker_opened": "times that a breaker opened",
+    "meta_missing": "events that are not at Meta and have no reason",
+    "meta_unknown": "events at Meta that are nobody's",
+    "meta_silent": "events that are away without a word",
+    "meta_wronged": "good events that were given up",
+    "meta_unfelt": "drills in which Meta refused no call at all",
+    "meta_twice": "events that Meta got more than once",
+    "telegram_lost": "people who pressed START and own nothing",
+    "telegram_twice": "people who were answered twice",
+    "telegram_unanswered": "people who were not answered",
+    "telegram_strangers": "people who were answered unasked",
     "backlog": "entries that waited in the spools",
 }
 LATENCIES = ("p99_ms", "p999_ms", "max_ms")

@@ -26,7 +26,8 @@ def result_of(
     promises = kept_or_not(bounds_of(experiment), figures, judge_times=judge_times)
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
-    reasons += [f"{name}: {where}" for name, where in _samples(figures["findings"])]
+    for findings in (figures["findings"], figures.get("meta"), figures.get("telegram")):
+        reasons += [f"{name}: {where}" for name, where in _samples(findings)]
     trouble = troubles_of(journal)
     verdict = "failed" if trouble else "broken" if reasons else "held"
     return about | {
@@ -41,6 +42,7 @@ def result_of(
         "times": {name: figures[name] for name in TIMES},
         "phases": [asdict(each) for each in phases(drill)],
         **_shares(drill),
+        **_outside(figures),
         "starts": _starts(drill, figures["lost_starts"]),
         "backlog_peak": figures["backlog"],
         "breaker_opened": figures["breaker_opened"],
@@ -90,7 +92,15 @@ def _unsteady(probe: dict[str, Any]) -> str:
     return f"before anything was broken: {str(said).strip()}"
 
 
+def _outside(figures: dict[str, Any]) -> dict[str, Any]:
+    """What is only there in drills of Meta and of Telegram."""
+    wanted = ("meta_twice", "delivery", "pressed")
+    return {name: figures[name] for name in wanted if figures.get(name) is not None}
+
+
 def _samples(findings: Any) -> list[tuple[str, str]]:
+    if findings is None:
+        return []
     return [(name, where) for name in findings.__slots__ for where in getattr(findings, name).samples[:3]]
 
 
