@@ -9,6 +9,7 @@ from typing import Any
 from chaos.checker.check import Findings, check
 from chaos.drill import EVENTS, Drill
 from chaos.figures import breakers
+from chaos.figures.forged import forged_accepted
 from chaos.figures.phases import Phase, phase, quantile
 from chaos.figures.timeline import total
 from chaos.stage.trilha import TrilhaProcess
@@ -43,6 +44,8 @@ def measure(drill: Drill) -> dict[str, Any]:
         "p99_ms": whole.p99_ms,
         "p999_ms": whole.p999_ms,
         "max_ms": whole.max_ms,
+        "p99_under_fault_ratio": p99_under_fault_ratio(drill),
+        "forged_accepted": forged_accepted(drill.stage.folder),
         "stall_ms": stall_ms(drill),
         "token_only": evidence.held.books.token_only,
         "detect_ms": detect_ms(drill),
@@ -63,6 +66,12 @@ def phases(drill: Drill) -> list[Phase]:
     last = max(window.ended or log.ended or window.began for window in log.windows) - log.zero
     stretches = (("before", 0.0, first), ("fault", first, last), ("after", last, end))
     return [phase(name, clicks, begins, ends, log.zero) for name, begins, ends in stretches]
+
+
+def p99_under_fault_ratio(drill: Drill) -> float:
+    """How many times as slow redirects were while anything was broken as before, by their p99; 1 before any fault."""
+    before, *under = phases(drill)[:2]
+    return round(under[0].p99_ms / before.p99_ms, 2) if under and before.p99_ms else 1.0
 
 
 def stall_ms(drill: Drill) -> float:
