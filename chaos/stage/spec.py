@@ -19,7 +19,8 @@ class StageSpec:
     `trilha bot` runs too, against a Telegram of this machine. meta: whether conversions are delivered to a Meta of this
     machine. settings: TRILHA_ settings of all processes. inside: the faults (chaos/inside) that are made possible in the
     process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
-    on, such as 8m (needs root).
+    on, such as 8m (needs root). calm_s: seconds before anything is broken. quiet_s: at the end, do not wait any longer for
+    what is missing once nothing waits in a spool and nothing has changed for so many seconds (0: wait on).
     """
 
     sql: Sql = "sqlite"
@@ -32,6 +33,8 @@ class StageSpec:
     inside: dict[str, list[str]] = field(default_factory=dict)
     crowd: dict[str, Any] = field(default_factory=dict)
     tmpfs: str = ""
+    calm_s: float = 4.0
+    quiet_s: float = 0.0
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> StageSpec:
