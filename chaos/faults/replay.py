@@ -31,17 +31,18 @@ class Replay:
         if stage.servers["work"].alive:
             return
         spools = [file.parent for file in stage.spool_folder.glob("*/cache.db")]
-        thinned = [_copy(spool, stage, leave_out=third) for spool in spools for third in range(COPIES)]
-        complete = [_copy(spool, stage, leave_out=None) for spool in spools]
+        copies = stage.folder / "copies"
+        thinned = [copied(spool, copies, leave_out=third) for spool in spools for third in range(COPIES)]
+        complete = [copied(spool, copies, leave_out=None) for spool in spools]
         orphans = [_put(copy, stage) for copy in thinned]
         stage.servers["work"].start()
         _wait_until_settled(orphans)
         _wait_until_settled([_put(copy, stage) for copy in complete])
 
 
-def _copy(spool: Path, stage: Stage, *, leave_out: int | None) -> Path:
-    """Of a spool that is written to meanwhile, without the entries of that third."""
-    copy = stage.folder / "copies" / f"{spool.name}-copy{leave_out}"
+def copied(spool: Path, into: Path, *, leave_out: int | None) -> Path:
+    """A copy of a spool that may be written to meanwhile; without that third of its entries, if any."""
+    copy = into / f"{spool.name}-copy{leave_out}"
     copy.mkdir(mode=0o700, parents=True)
     with (
         closing(sqlite3.connect(f"file:{spool / 'cache.db'}?mode=ro", uri=True, timeout=5)) as source,
