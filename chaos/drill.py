@@ -23,7 +23,6 @@ from chaos.stage.trilha import TrilhaProcess
 from chaos.watch import Watch
 
 WARM_SECONDS = 3.0
-CALM_SECONDS = 4.0
 SETTLE_SECONDS = 90.0
 CALM_SETTLE_SECONDS = 10.0
 ERASED_PEOPLE = 2
@@ -82,6 +81,22 @@ class Log:
         return self.wall + at - self.zero
 
 
+class Quiet:
+    """Whether what is held has not changed for so many seconds; with 0 it never is quiet."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: tuple[object, ...] = ()
+        self._at = 0.0
+
+    def since(self, held: Held) -> bool:
+        """Look once more."""
+        seen, now = (len(held.clicks), len(held.outbox), held.books, held.waiting), time.monotonic()
+        if seen != self._seen:
+            self._seen, self._at = seen, now
+        return bool(self._seconds) and held.waiting == 0 and now - self._at >= self._seconds
+
+
 class Drill:
     """From `begin` to `close`. `say` hears what happens, in words."""
 
@@ -106,7 +121,7 @@ class Drill:
         self.erase()
         self.log.zero, self.log.wall = time.monotonic(), time.time()
         self._say("calm")
-        time.sleep(CALM_SECONDS)
+        time.sleep(self.stage.spec.calm_s)
 
     def close(self) -> None:
         """Stop everything that still runs, and remove it."""
@@ -165,11 +180,12 @@ class Drill:
 
     def _wait_until_held(self, wanted: set[str], seconds: float, *, idle: bool = False) -> None:
         """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
-        deadline = time.monotonic() + seconds
+        deadline, quiet = time.monotonic() + seconds, Quiet(self.stage.spec.quiet_s)
         while time.monotonic() < deadline:
             with suppress(OSError):
                 held = read_held(self.stage.direct_sql_url, self.stage.spool_folder)
-                if self._is_settled(held, wanted, idle=idle) and (not idle or self.outside.settled()):
+                settled = self._is_settled(held, wanted, idle=idle) and (not idle or self.outside.settled())
+                if settled or (idle and quiet.since(held)):
                     return
             time.sleep(0.25)
 

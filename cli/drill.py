@@ -113,6 +113,26 @@ def show_report(
     _print(_read(path), _read(previous) if previous else None)
 
 
+@drill.command("prove")
+def prove_drills(
+    bugs: Annotated[
+        list[str] | None, typer.Argument(help="Names of planted bugs; all, if none is given.")
+    ] = None,
+) -> None:
+    """Plant known bugs into Trilha, and see that a drill finds each of them. Exits 1 when one was not found."""
+    _load_chaos()
+    from rich.console import Console
+
+    from chaos.prove import prove, wanted
+    from chaos.report.live import Live
+
+    with Live(Console(stderr=True)) as live:
+        proofs = prove(wanted(bugs or ()), live)
+    for proof in proofs:
+        print(f"{proof.planted.bug:28} {proof.planted.drill:24} {proof.says}")
+    sys.exit(0 if all(proof.found for proof in proofs) else 1)
+
+
 def _run(
     wanted: "list[Experiment]", folder: Path | None, previous: Path | None, *, untimed: bool, as_json: bool
 ) -> None:

@@ -86,7 +86,9 @@ def check(
     given = {read(click.token).click: click for click in told.clicks if click.redirected}
     expected = {click: visit for click, visit in given.items() if click not in damaged}
     limit = inf if until is None else until
-    _lost(findings, {click: visit for click, visit in expected.items() if _heard(visit) < limit}, held, erased)
+    _lost(
+        findings, {click: visit for click, visit in expected.items() if _heard(visit) < limit}, held, erased
+    )
     _owners(findings, [start for start in told.starts if _heard(start) < limit], held, erased)
     _resurrected(findings, told, held, erased)
     _invented(findings, given, told.clicks, held)

@@ -11,6 +11,7 @@ from chaos.checker.check import Findings, check
 from chaos.checker.undone import without_undone
 from chaos.drill import EVENTS, Drill
 from chaos.figures import breakers
+from chaos.figures.forged import forged_accepted
 from chaos.figures.phases import Phase, phase, quantile
 from chaos.figures.timeline import total
 from chaos.stage.trilha import TrilhaProcess
@@ -57,6 +58,8 @@ def measure(drill: Drill) -> dict[str, Any]:
         "max_ms": whole.max_ms,
         "p99_ratio": p99_ratio(drill),
         "undone": undone,
+        "p99_under_fault_ratio": p99_under_fault_ratio(drill),
+        "forged_accepted": forged_accepted(drill.stage.folder),
         "stall_ms": stall_ms(drill),
         "token_only": evidence.held.books.token_only,
         "detect_ms": detect_ms(drill),
@@ -84,6 +87,12 @@ def p99_ratio(drill: Drill) -> float:
     stretches = phases(drill)
     before, after = stretches[0].p99_ms, stretches[-1].p99_ms
     return round(after / before, 2) if before else 1.0
+
+
+def p99_under_fault_ratio(drill: Drill) -> float:
+    """How many times as slow redirects were while anything was broken as before, by their p99; 1 before any fault."""
+    before, *under = phases(drill)[:2]
+    return round(under[0].p99_ms / before.p99_ms, 2) if under and before.p99_ms else 1.0
 
 
 def stall_ms(drill: Drill) -> float:

@@ -36,6 +36,8 @@ TEXTS = {
     "p999_ms": "the slowest redirect in a thousand",
     "p99_ms": "the slowest redirect in a hundred",
     "max_ms": "the slowest redirect",
+    "p99_under_fault_ratio": "times that the slowest redirect in a hundred was slower during the fault than before",
+    "forged_accepted": "forged tokens that were not refused",
     "detect_ms": "until a breaker opened",
     "recover_s": "until the store was used again",
     "settle_s": "until the backlog was settled",

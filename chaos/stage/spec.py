@@ -21,7 +21,9 @@ class StageSpec:
     stand for the ports at which those are reached. inside: the faults (chaos/inside) that are made possible in the
     process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
     on, such as 8m (needs root). postgres_options: settings of PostgreSQL, such as max_connections=20. sql_tmpfs: size of a
-    file system of its own that PostgreSQL's tables are on (needs root).
+    file system of its own that PostgreSQL's tables are on (needs root). calm_s: seconds before anything is broken. quiet_s: at
+    the end, do not wait any longer for what is missing once nothing waits in a spool and nothing has changed for so many
+    seconds (0: wait on).
     """
 
     sql: Sql = "sqlite"
@@ -36,6 +38,8 @@ class StageSpec:
     tmpfs: str = ""
     postgres_options: tuple[str, ...] = ()
     sql_tmpfs: str = ""
+    calm_s: float = 4.0
+    quiet_s: float = 0.0
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> StageSpec:
