@@ -1,0 +1,87 @@
+"""`python -m locust -f loadtests/locustfile.py --headless`, with the job's file in the environment: one run of one shape.
+
+Locust patches the interpreter for gevent: only its own process imports this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import LoadTestShape, events
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # Locust imports this file by its path
+
+from loadtests.job import JOB, PROGRESS, RESULT, Job
+from loadtests.mixes import MIXES, users_of
+from loadtests.users.ad_clicker import AdClicker
+from loadtests.users.api_bot import ApiBot
+from loadtests.users.attacker import Attacker
+from loadtests.users.crawler import Crawler
+from loadtests.users.prefetcher import Prefetcher
+from loadtests.users.starter import Starter
+from loadtests.users.visitor import Stage, Visitor
+
+job = Job.read(Path(os.environ[JOB]))
+stage = Stage(job)
+Visitor.stage = stage
+ALL = (AdClicker, Starter, ApiBot, Crawler, Prefetcher, Attacker)
+_numbers = users_of(MIXES[job.mix], job.users)
+for _user in ALL:
+    _user.fixed_count = _numbers.get(_user.kind, 0)
+    _user.abstract = _user.kind not in _numbers
+
+
+class Arrivals(LoadTestShape):  # type: ignore[misc]  # as in users/visitor.py
+    """Locust keeps all users there from the beginning to the end; how often they act is the pump's business."""
+
+    def tick(self) -> tuple[int, int] | None:
+        total = sum(_numbers.values())
+        return None if stage.pump.done else (total, total)
+
+
+@events.spawning_complete.add_listener  # type: ignore[untyped-decorator]  # as above
+def begin(**_: Any) -> None:
+    """Once: all users wait for their first arrival."""
+    begin_once()
+
+
+def begin_once() -> None:
+    """Start the pump and the progress lines."""
+    if not _started:
+        _started.append(gevent.spawn(stage.pump.run))
+        _started.append(gevent.spawn(_tell))
+
+
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]  # as above
+def end(**_: Any) -> None:
+    """Who has no answer by now gets none; then everything is written down."""
+    for arrival in stage.pump.unanswered():
+        stage.recorder.failed(arrival.kind, arrival.due, f"{arrival.kind}: no answer at the end")
+        stage.recorder.uncertain += 1
+    file = Path(job.folder) / RESULT
+    unfinished = file.with_suffix(".part")
+    unfinished.write_text(json.dumps(stage.recorder.report()), encoding="utf-8")
+    unfinished.replace(file)
+
+
+def _tell() -> None:
+    """A line a second."""
+    with (Path(job.folder) / PROGRESS).open("a", encoding="utf-8") as out:
+        while not stage.pump.done:
+            gevent.sleep(1.0)
+            now = stage.pump.now
+            line = {
+                "second": round(now, 1),
+                "planned": round(job.shape.rate_at(now), 1),
+                "late_p99_ms": round(stage.recorder.late.percentile(0.99), 1),
+            }
+            out.write(json.dumps(line | stage.recorder.recent(min(now, job.shape.seconds) - 1)) + "\n")
+            out.flush()
+
+
+_started: list[gevent.Greenlet] = []
