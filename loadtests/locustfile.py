@@ -26,14 +26,21 @@ from loadtests.users.prefetcher import Prefetcher
 from loadtests.users.starter import Starter
 from loadtests.users.visitor import Stage, Visitor
 
+ALL: tuple[type[Visitor], ...] = (AdClicker, Starter, ApiBot, Crawler, Prefetcher, Attacker)
+
+
+def cast(numbers: dict[str, int]) -> None:
+    """So many of each kind; those that are not in the mix are not for Locust to find."""
+    for kind in ALL:
+        kind.fixed_count = numbers.get(kind.kind, 0)
+        kind.abstract = kind.kind not in numbers
+
+
 job = Job.read(Path(os.environ[JOB]))
 stage = Stage(job)
 Visitor.stage = stage
-ALL = (AdClicker, Starter, ApiBot, Crawler, Prefetcher, Attacker)
 _numbers = users_of(MIXES[job.mix], job.users)
-for _user in ALL:
-    _user.fixed_count = _numbers.get(_user.kind, 0)
-    _user.abstract = _user.kind not in _numbers
+cast(_numbers)
 
 
 class Arrivals(LoadTestShape):  # type: ignore[misc]  # as in users/visitor.py

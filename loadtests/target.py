@@ -12,15 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtests.children import Child, Children
+import uvloop
+
+from loadtests.ad import click_bytes
+from loadtests.children import Child, Children, fetch, free_port
 from loadtests.home import Books, Home
 from loadtests.machine import Pins
+from loadtests.openloop import OpenLoop
 from loadtests.plan import HOST, CannotRun, RungFailed, Say
 from loadtests.steps import complaints_of
 from loadtests.valkey import Valkey
 from loadtests.verdict import balance, faults_of
 
 SETTLE_SECONDS = 180.0
+WARM_RATE = 100
 NOT_LOOPBACK = (
     "{url} is not this machine. Load on a host that you do not own is an attack. If it is yours, say so with "
     "--i-own-this-host"
@@ -38,8 +43,13 @@ class Target:
 
 @dataclass(slots=True, kw_only=True)
 class Accounts:
-    """The books after a run. `complaints`: everything that does not balance."""
+    """The books after a run. `answered`: clicks that got their 302, the warm-up's too; `uncertain`: those without an answer.
 
+    `complaints`: everything that does not balance.
+    """
+
+    answered: int
+    uncertain: int
     issued: int
     stored: int
     started: int
@@ -56,6 +66,8 @@ class OwnTarget:
         self._home = home
         self._serve: Child = home.serve(children, pins.server, redis_url=valkey.url)
         self._work: Child = home.work(children, pins.server)
+        self._work.wait_until(lambda: fetch(int(home.settings["work_bind"].rpartition(":")[2]), "/readyz")[0] == 200)
+        self._warmed = uvloop.run(OpenLoop(HOST, home.public, click_bytes(), WARM_RATE, 1).run())
         address = f"http://{HOST}"
         self.target = Target(
             public=f"{address}:{home.public}", private=f"{address}:{home.private}", api_key_file=key
@@ -68,9 +80,13 @@ class OwnTarget:
         books = self._settled(say)
         self._work.end()
         complaints += faults_of(books) if not books.balanced else []
+        acknowledged += self._warmed.statuses[302]
+        uncertain += self._warmed.errors
         complaints += balance("issued", books.issued, acknowledged, uncertain)
         complaints += balance("stored", books.stored, acknowledged, uncertain)
         return Accounts(
+            answered=acknowledged,
+            uncertain=uncertain,
             issued=books.issued, stored=books.stored, started=books.started, complaints=complaints
         )
 
@@ -91,7 +107,7 @@ def own_target(valkey: Path, folder: Path, pins: Pins) -> Iterator[OwnTarget]:
     made = Path(tempfile.mkdtemp(prefix="trilha-load-", dir=folder))
     try:
         with Children() as children:
-            home = Home(made / "home")
+            home = Home(made / "home", work_bind=f"{HOST}:{free_port()}")
             home.prepare(children, pins.server)
             yield OwnTarget(home, children, pins, Valkey(valkey, children, made, pins.others))
     finally:
