@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,13 +17,15 @@ from privacy.secret_file import private_text
 if TYPE_CHECKING:
     from loadtests.arrivals import Shape
     from loadtests.capacity import Postgres
-    from loadtests.run import RunPlan, RunReport
+    from loadtests.run import RunReport
     from loadtests.target import Target
 
 LOADTESTS_MISSING = (
     "the load tests are part of the source, not of the installed package: run this in a checkout"
 )
-HALF_A_TARGET = "--url, --private and --api-key-file go together: a Trilha that is there, and a key of its API"
+HALF_A_TARGET = (
+    "--url, --private and --api-key-file go together: a Trilha that is there, and a key of its API"
+)
 SHAPE_HELP = "ramp, steady, spike, day or soak: `trilha load shapes`."
 
 
@@ -36,7 +38,9 @@ class Mix(StrEnum):
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--dir", help="Where homes are made; default: the temporary folder.", exists=True, file_okay=False),
+    typer.Option(
+        "--dir", help="Where homes are made; default: the temporary folder.", exists=True, file_okay=False
+    ),
 ]
 
 
@@ -57,7 +61,8 @@ def run(
         bool, typer.Option("--i-own-this-host", help="Allow a target that is not this machine.")
     ] = False,
     thresholds: Annotated[
-        Path | None, typer.Option(help="Another file than loadtests/thresholds.toml.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(help="Another file than loadtests/thresholds.toml.", exists=True, dir_okay=False),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write HTML, CSV and JSON into this folder.", file_okay=False)
@@ -130,7 +135,9 @@ def shapes(as_json: Json = False) -> None:
 def capacity(
     seconds: Annotated[int, typer.Option(help="Length of each measurement.", min=1, max=60)] = 4,
     connections: Annotated[int, typer.Option(help="Connections at once.", min=1, max=1024)] = 64,
-    conversions: Annotated[int, typer.Option(help="Starts and conversions to weigh.", min=100, max=100_000)] = 1500,
+    conversions: Annotated[
+        int, typer.Option(help="Starts and conversions to weigh.", min=100, max=100_000)
+    ] = 1500,
     without_postgres: Annotated[bool, typer.Option("--without-postgres", help="SQLite alone.")] = False,
     folder: Folder = None,
     as_json: Json = False,
@@ -156,7 +163,7 @@ def capacity(
             seconds=seconds,
             connections=connections,
         )
-        with ended_by_sigterm(), nullcontext() if without_postgres else _postgres() as postgres:
+        with ended_by_sigterm(), _postgres(wanted=not without_postgres) as postgres:
             found = measure_capacity(plan, conversions, postgres, progress())
     except (CannotRun, RungFailed) as error:
         raise ConfigError(str(error)) from None
@@ -167,26 +174,20 @@ def capacity(
     sys.exit(found.exit_code)
 
 
-def _postgres() -> AbstractContextManager["Postgres"]:
-    """A PostgreSQL that is started for this, with its data in a folder of its own; ConfigError without one."""
-    from contextlib import contextmanager
+@contextmanager
+def _postgres(*, wanted: bool) -> Iterator["Postgres | None"]:
+    """A PostgreSQL that is started for this, with its data in a folder of its own; ConfigError when there is none."""
+    if not wanted:
+        yield None
+        return
+    from chaos.servers import PostgresServer, ServerFailed, ServerMissing
+    from loadtests.capacity import Postgres
 
-    @contextmanager
-    def serving():  # type: ignore[no-untyped-def]  # the decorator types it
-        from chaos.servers import PostgresServer, ServerFailed, ServerMissing
-        from loadtests.capacity import Postgres
-
-        try:
-            server = PostgresServer()
-        except ServerMissing as error:
-            raise ConfigError(f"{error} Or measure --without-postgres") from None
-        try:
-            with server:
-                yield Postgres(url=server.url(), data=server.directory / "data")
-        except ServerFailed as error:
-            raise ConfigError(str(error)) from None
-
-    return serving()  # type: ignore[no-untyped-call, no-any-return]
+    try:
+        with PostgresServer() as server:
+            yield Postgres(url=server.url(), data=server.directory / "data")
+    except (ServerMissing, ServerFailed) as error:
+        raise ConfigError(f"{error} Or measure --without-postgres") from None
 
 
 def _shape(name: str, minutes: float | None) -> "Shape":

@@ -32,7 +32,13 @@ class Band:
 
 
 def chart(
-    title: str, seconds: Sequence[float], lines: Sequence[Line], *, unit: str, bands: Sequence[Band] = (), log: bool = False
+    title: str,
+    seconds: Sequence[float],
+    lines: Sequence[Line],
+    *,
+    unit: str,
+    bands: Sequence[Band] = (),
+    log: bool = False,
 ) -> str:
     """One chart with its legend. `log`: the value axis is logarithmic."""
     axes = _Axes.around(seconds, lines, log=log)
@@ -96,7 +102,9 @@ def _run(points: Sequence[tuple[float, float]], line: Line) -> str:
     if not line.area:
         return f'<polyline class="{line.style}" points="{way}"/>'
     floor = HEIGHT - BOTTOM
-    return f'<polygon class="{line.style} area" points="{points[0][0]},{floor} {way} {points[-1][0]},{floor}"/>'
+    return (
+        f'<polygon class="{line.style} area" points="{points[0][0]},{floor} {way} {points[-1][0]},{floor}"/>'
+    )
 
 
 def _tick(value: float, axes: _Axes, unit: str) -> str:

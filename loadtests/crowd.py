@@ -18,6 +18,7 @@ DATA = Path(__file__).parent / "data"
 HOST = "go.example.com"
 ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 TOKEN_BYTES = 46
+FIRST_AD = 120_210_000_000_000_000
 ADS = 240  # that run at once; each names itself in the same way in all its parameters
 # A token of the documentation's test vectors: well formed, years off, and signed with a key that nobody uses.
 OLD_TOKEN = "EAAAAAABAaMYXFAAcACAAAAAAAAAAAAwQqVhBl2XLKsaTdKM-4YeWMPp0m8BWew"
@@ -71,9 +72,7 @@ class Crowd:
         """A browser or an app fetches the link before anybody has tapped on it."""
         click = self.ad_click("prefetch")
         sign = self._weighed(self._robots["prefetches"])["headers"]
-        return Request(
-            name=click.name, path=click.path, headers={**click.headers, **sign}, kept=True
-        )
+        return Request(name=click.name, path=click.path, headers={**click.headers, **sign}, kept=True)
 
     def attack(self, token: str) -> Request:
         """Something that is to be refused. `token`: one of a real click, or "" when there is none yet."""
@@ -130,23 +129,20 @@ class Crowd:
         return _HOLE.sub(lambda hole: self._fill(hole, token, ad), text)
 
     def _fill(self, hole: re.Match[str], token: str, ad: int) -> str:
-        match hole[1]:
-            case "fbclid":
-                return f"PAZXh0bgNhZW0B{self._text(52)}_aem_{self._text(16)}"
-            case "id":
-                return str(120_210_000_000_000_000 + ad)
-            case "n":
-                return str(ad % 12 + 1)
-            case "token":
-                return token or self._text(TOKEN_BYTES)
-            case "altered":
-                return _altered(token) if token else self._text(TOKEN_BYTES)
-            case "forged":
-                return self._text(TOKEN_BYTES)
-            case "long":
-                return "x" * int(hole[2])
-            case other:
-                return {"old": OLD_TOKEN, "bot": BOT, "slug": SLUG}[other]
+        if hole[1] == "long":
+            return "x" * int(hole[2])
+        if hole[1] == "fbclid":
+            return f"PAZXh0bgNhZW0B{self._text(52)}_aem_{self._text(16)}"
+        fixed = {
+            "id": str(FIRST_AD + ad),
+            "n": str(ad % 12 + 1),
+            "token": token or OLD_TOKEN,
+            "altered": _altered(token or OLD_TOKEN),
+            "old": OLD_TOKEN,
+            "bot": BOT,
+            "slug": SLUG,
+        }
+        return fixed.get(hole[1]) or self._text(TOKEN_BYTES)  # what is left is `forged`
 
     def _text(self, length: int) -> str:
         return base64.urlsafe_b64encode(self._chance.randbytes(length)).decode().rstrip("=")

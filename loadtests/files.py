@@ -27,7 +27,9 @@ def write_files(report: RunReport, folder: Path) -> list[Path]:
 def _totals(report: RunReport) -> list[dict[str, Any]]:
     groups = [("request", report.seen["names"]), ("phase", report.seen["phases"])]
     return [
-        {"group": group, "name": name, **figures} for group, found in groups for name, figures in found.items()
+        {"group": group, "name": name, **figures}
+        for group, found in groups
+        for name, figures in found.items()
     ]
 
 

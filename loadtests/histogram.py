@@ -36,14 +36,23 @@ class Histogram:
                 return min(self.largest, upper_bound(number))
         return math.nan
 
+    def take_in(self, other: Histogram) -> None:
+        """All of another one."""
+        for number, count in other.counts():
+            self._counts[number] += count
+        self.count += other.count
+        self.largest = max(self.largest, other.largest)
+
+    def counts(self) -> Iterable[tuple[int, int]]:
+        """How many are in each bucket that has any."""
+        return self._counts.items()
+
     @classmethod
     def together(cls, parts: Iterable[Histogram]) -> Histogram:
         """All of several."""
         whole = cls()
         for part in parts:
-            whole._counts += part._counts
-            whole.count += part.count
-            whole.largest = max(whole.largest, part.largest)
+            whole.take_in(part)
         return whole
 
 

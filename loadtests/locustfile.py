@@ -43,7 +43,7 @@ _numbers = users_of(MIXES[job.mix], job.users)
 cast(_numbers)
 
 
-class Arrivals(LoadTestShape):  # type: ignore[misc]  # as in users/visitor.py
+class Arrivals(LoadTestShape):
     """Locust keeps all users there from the beginning to the end; how often they act is the pump's business."""
 
     def tick(self) -> tuple[int, int] | None:
@@ -51,7 +51,7 @@ class Arrivals(LoadTestShape):  # type: ignore[misc]  # as in users/visitor.py
         return None if stage.pump.done else (total, total)
 
 
-@events.spawning_complete.add_listener  # type: ignore[untyped-decorator]  # as above
+@events.spawning_complete.add_listener  # type: ignore[untyped-decorator]
 def begin(**_: Any) -> None:
     """Once: all users wait for their first arrival."""
     begin_once()
@@ -64,7 +64,7 @@ def begin_once() -> None:
         _started.append(gevent.spawn(_tell))
 
 
-@events.test_stop.add_listener  # type: ignore[untyped-decorator]  # as above
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]
 def end(**_: Any) -> None:
     """Who has no answer by now gets none; then everything is written down."""
     for arrival in stage.pump.unanswered():

@@ -58,7 +58,9 @@ def _tiles(report: RunReport) -> str:
         ("p99", ms(whole["p99_ms"])),
         ("errors", f"{whole['errors']:,}"),
     ]
-    return f"<ul class=tiles>{''.join(f'<li><b>{value}</b>{escape(name)}</li>' for name, value in tiles)}</ul>"
+    return (
+        f"<ul class=tiles>{''.join(f'<li><b>{value}</b>{escape(name)}</li>' for name, value in tiles)}</ul>"
+    )
 
 
 def _checks(report: RunReport) -> str:

@@ -158,9 +158,7 @@ def _generate(plan: RunPlan, target: Target, pins: Pins, say: Say) -> tuple[dict
         environment = {
             name: value for name, value in clean_environment().items() if not name.startswith("LOCUST_")
         } | {JOB: str(job.write()), "HOME": str(folder)}
-        child = children.start(
-            _command(), core=pins.others, log=folder / "locust.log", env=environment
-        )
+        child = children.start(_command(), core=pins.others, log=folder / "locust.log", env=environment)
         cpu = _watch(child, job, folder, say)
         if not (folder / RESULT).exists():
             raise RungFailed(f"Locust left no result: {child.tail()}")
@@ -185,7 +183,9 @@ def _watch(child: Child, job: Job, folder: Path, say: Say) -> float | None:
         stuck = not told.any and time.monotonic() > began + START_SECONDS
         if stuck or time.monotonic() > deadline:
             child.kill()
-            raise RungFailed(f"the generator did not {'begin' if stuck else 'come to an end'}: {child.tail()}")
+            raise RungFailed(
+                f"the generator did not {'begin' if stuck else 'come to an end'}: {child.tail()}"
+            )
         time.sleep(POLL_SECONDS)
     elapsed = time.monotonic() - began
     return used / elapsed if used else None

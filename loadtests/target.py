@@ -66,7 +66,9 @@ class OwnTarget:
         self._home = home
         self._serve: Child = home.serve(children, pins.server, redis_url=valkey.url)
         self._work: Child = home.work(children, pins.server)
-        self._work.wait_until(lambda: fetch(int(home.settings["work_bind"].rpartition(":")[2]), "/readyz")[0] == 200)
+        self._work.wait_until(
+            lambda: fetch(int(home.settings["work_bind"].rpartition(":")[2]), "/readyz")[0] == 200
+        )
         self._warmed = uvloop.run(OpenLoop(HOST, home.public, click_bytes(), WARM_RATE, 1).run())
         address = f"http://{HOST}"
         self.target = Target(
@@ -87,7 +89,10 @@ class OwnTarget:
         return Accounts(
             answered=acknowledged,
             uncertain=uncertain,
-            issued=books.issued, stored=books.stored, started=books.started, complaints=complaints
+            issued=books.issued,
+            stored=books.stored,
+            started=books.started,
+            complaints=complaints,
         )
 
     def _settled(self, say: Say) -> Books:

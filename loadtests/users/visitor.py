@@ -41,7 +41,7 @@ class Stage:
         return self._persons
 
 
-class Visitor(FastHttpUser):  # type: ignore[misc]  # Locust ships its types, and mypy is told not to look
+class Visitor(FastHttpUser):
     """One of `users`; `kind` is its name in the mixes."""
 
     abstract = True
