@@ -157,7 +157,7 @@ def _when_idle(worker: Child) -> float:
     for _ in range(START_LOOKS):
         time.sleep(LOOK_SECONDS)
         now = cpu_seconds(worker.pid) or 0.0
-        if 0 < taken and now - taken < IDLE_CPU:
+        if taken > 0 and now - taken < IDLE_CPU:
             return now
         taken = now
     return taken

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loadtests.arrivals import Segment, Shape
 
-JOB = "TRAIL_LOAD_JOB"  # the variable that names the file
+JOB = "LOAD_JOB"  # the variable that names the file
 PROGRESS = "progress.jsonl"
 RESULT = "result.json"
 
