@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def begin(**_: Any) -> None:
 def begin_once() -> None:
     """Start the pump and the progress lines."""
     if not _started:
+        _cpu.append(time.process_time())
         _started.append(gevent.spawn(stage.pump.run))
         _started.append(gevent.spawn(_tell))
 
@@ -70,9 +72,12 @@ def end(**_: Any) -> None:
     for arrival in stage.pump.unanswered():
         stage.recorder.failed(arrival.kind, arrival.due, f"{arrival.kind}: no answer at the end")
         stage.recorder.uncertain += 1
+    used = time.process_time() - _cpu[0] if _cpu else 0.0
     file = Path(job.folder) / RESULT
     unfinished = file.with_suffix(".part")
-    unfinished.write_text(json.dumps(stage.recorder.report()), encoding="utf-8")
+    unfinished.write_text(
+        json.dumps(stage.recorder.report() | {"cpu_seconds": round(used, 3)}), encoding="utf-8"
+    )
     unfinished.replace(file)
 
 
@@ -92,3 +97,4 @@ def _tell() -> None:
 
 
 _started: list[gevent.Greenlet] = []
+_cpu: list[float] = []

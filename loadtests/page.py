@@ -155,11 +155,11 @@ def _books(report: RunReport) -> str:
 
 def _machine(report: RunReport) -> str:
     late = report.seen["late"]
-    cpu = "-" if report.generator_cpu is None else f"{report.generator_cpu:.0%} of a core"
+    used, requests = report.seen["cpu_seconds"], max(1, report.seen["all"]["requests"])
     facts = {
         "generator late p50, p99, most": f"{ms(late['p50_ms'])}, {ms(late['p99_ms'])}, {ms(late['max_ms'])}",
         "arrivals that found all users waiting": f"{late['crowded']:,}",
-        "generator's CPU": cpu,
+        "generator's CPU": f"{used:.1f} s, {used / requests * 1e6:,.0f} us a request",
         **{name.replace("_", " "): str(value) for name, value in report.machine.items()},
     }
     return _table(["", ""], [[name, value] for name, value in facts.items()])

@@ -21,7 +21,6 @@ from loadtests.machine import Pins, choose_pins, facts, on_core
 from loadtests.plan import ROOT, CannotRun, RungFailed, Say
 from loadtests.target import Accounts, OwnTarget, Target, own_target
 from loadtests.thresholds import WORDS, Check, Level, PhaseFigures, Thresholds, level
-from loadtests.use import cpu_seconds
 
 LOCUST_MISSING = "locust is not installed; the shapes need it. Install it: pip install 'trilha[load]'"
 GRACE_SECONDS = 45.0
@@ -57,7 +56,6 @@ class RunReport:
     seen: dict[str, Any]
     checks: list[Check]
     level: Level
-    generator_cpu: float | None
     accounts: Accounts | None = None
     complaints: list[str] = field(default_factory=list)
 
@@ -86,13 +84,13 @@ def run_shape(plan: RunPlan, say: Say) -> RunReport:
     machine = facts(plan.folder, pins)
     with on_core(pins.others):
         if plan.given is not None:
-            seen, cpu = _generate(plan, plan.given, pins, say)
-            return _judged(plan, machine, seen, cpu, None)
+            seen = _generate(plan, plan.given, pins, say)
+            return _judged(plan, machine, seen, None)
         if plan.valkey is None:
             raise CannotRun("a Trilha of one's own needs a Valkey")
         with own_target(plan.valkey, plan.folder, pins) as own:
-            seen, cpu = _generate(plan, own.target, pins, say)
-            return _judged(plan, machine, seen, cpu, _accounts(own, seen, say))
+            seen = _generate(plan, own.target, pins, say)
+            return _judged(plan, machine, seen, _accounts(own, seen, say))
 
 
 def _accounts(own: OwnTarget, seen: dict[str, Any], say: Say) -> Accounts:
@@ -103,7 +101,6 @@ def _judged(
     plan: RunPlan,
     machine: dict[str, object],
     seen: dict[str, Any],
-    cpu: float | None,
     accounts: Accounts | None,
 ) -> RunReport:
     checks = plan.thresholds.checks(phases_of(seen))
@@ -118,7 +115,6 @@ def _judged(
         seen=seen,
         checks=checks,
         level=level(checks, late=late, books=not complaints),
-        generator_cpu=cpu,
         accounts=accounts,
         complaints=complaints,
     )
@@ -140,8 +136,8 @@ def phases_of(seen: dict[str, Any]) -> dict[Phase, PhaseFigures]:
     }
 
 
-def _generate(plan: RunPlan, target: Target, pins: Pins, say: Say) -> tuple[dict[str, Any], float | None]:
-    """Run Locust; what it saw, and the share of a core that it used."""
+def _generate(plan: RunPlan, target: Target, pins: Pins, say: Say) -> dict[str, Any]:
+    """Run Locust; what it saw."""
     with _folder(plan.folder) as folder, Children() as children:
         job = Job(
             shape=plan.shape,
@@ -159,11 +155,11 @@ def _generate(plan: RunPlan, target: Target, pins: Pins, say: Say) -> tuple[dict
             name: value for name, value in clean_environment().items() if not name.startswith("LOCUST_")
         } | {JOB: str(job.write()), "HOME": str(folder)}
         child = children.start(_command(), core=pins.others, log=folder / "locust.log", env=environment)
-        cpu = _watch(child, job, folder, say)
+        _watch(child, job, folder, say)
         if not (folder / RESULT).exists():
             raise RungFailed(f"Locust left no result: {child.tail()}")
         seen: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        return seen, cpu
+        return seen
 
 
 def _command() -> list[str]:
@@ -171,13 +167,12 @@ def _command() -> list[str]:
     return [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), *quiet]
 
 
-def _watch(child: Child, job: Job, folder: Path, say: Say) -> float | None:
-    """Say how it goes until it has ended; the share of a core it used meanwhile."""
+def _watch(child: Child, job: Job, folder: Path, say: Say) -> None:
+    """Say how it goes until it has ended. RungFailed when it does not begin, or does not end."""
     deadline = time.monotonic() + job.shape.seconds + job.grace + START_SECONDS
-    began, used = time.monotonic(), 0.0
+    began = time.monotonic()
     told = _Told(folder / PROGRESS)
     while child.alive:
-        used = cpu_seconds(child.pid) or used
         for line in told.new():
             say(_line(line, job.shape))
         stuck = not told.any and time.monotonic() > began + START_SECONDS
@@ -187,8 +182,6 @@ def _watch(child: Child, job: Job, folder: Path, say: Say) -> float | None:
                 f"the generator did not {'begin' if stuck else 'come to an end'}: {child.tail()}"
             )
         time.sleep(POLL_SECONDS)
-    elapsed = time.monotonic() - began
-    return used / elapsed if used else None
 
 
 class _Told:
@@ -243,7 +236,6 @@ def as_json(report: RunReport) -> dict[str, Any]:
         "words": report.verdict,
         "exit_code": report.exit_code,
         "checks": [asdict(check) for check in report.checks],
-        "generator_cpu": report.generator_cpu,
         "accounts": asdict(report.accounts) if report.accounts else None,
         "machine": report.machine,
         **report.seen,
