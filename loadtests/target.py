@@ -113,7 +113,7 @@ def own_target(valkey: Path, folder: Path, pins: Pins) -> Iterator[OwnTarget]:
     try:
         with Children() as children:
             home = Home(made / "home", work_bind=f"{HOST}:{free_port()}")
-            home.prepare(children, pins.server)
+            home.make()
             yield OwnTarget(home, children, pins, Valkey(valkey, children, made, pins.others))
     finally:
         shutil.rmtree(made, ignore_errors=True)

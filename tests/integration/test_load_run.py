@@ -28,7 +28,7 @@ def load_run(folder: Path, *arguments: str, thresholds: str) -> subprocess.Compl
     command = [sys.executable, "-m", "cli.main", "load", "run", *arguments]
     command += ["--thresholds", str(file), "--dir", str(folder), "--report", str(folder / "report"), "--json"]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ.copy()
+        command, cwd=ROOT, capture_output=True, text=True, timeout=400, env=os.environ.copy()
     )
 
 
