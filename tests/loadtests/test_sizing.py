@@ -62,7 +62,7 @@ def test_without_postgresql_the_figures_are_those_of_sqlite() -> None:
 
 def test_one_redis_will_do_until_memory_or_cpu_ask_for_a_cluster_of_three_at_least() -> None:
     assert sheet(day=10**6)["Redis: shards"] == 1
-    assert sheet(day=86_400_000 * 13)["Redis: shards"] == 3
+    assert sheet(day=86_400_000 * 9)["Redis: shards"] == 3
     assert sheet(day=86_400_000 * 100)["Redis: shards"] == math.ceil(400_000 * 180 * 1024 / (4 * 2**30))
 
 
