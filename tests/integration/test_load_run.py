@@ -41,8 +41,9 @@ def test_a_small_run_writes_its_report_balances_the_books_and_is_judged_twice(tm
     accounts = said["accounts"]
     assert accounts["complaints"] == []
     assert accounts["answered"] == accounts["issued"] == accounts["stored"] >= said["acknowledged"] > 50
-    assert said["names"]["start"]["requests"] == accounts["started"] > 0
-    assert said["reasons"] == {}
+    starts = said["names"]["start"]
+    assert starts["requests"] >= accounts["started"] >= starts["requests"] - starts["errors"] > 0
+    assert all(reason.endswith(": 503") for reason in said["reasons"])  # a store too busy to be asked
     assert "requests/s" in done.stderr
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert names == {"report.html", "report.json", "seconds.csv", "totals.csv"}
