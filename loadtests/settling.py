@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from loadtests.children import Children
 from loadtests.home import Home
 from loadtests.plan import RungFailed
+from loadtests.use import cpu_seconds
 
 SETTLE_SECONDS = 120.0
 SQL_FILES = ("trilha.db", "trilha.db-*")
@@ -15,12 +16,16 @@ SQL_FILES = ("trilha.db", "trilha.db-*")
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """What was moved. `bytes_per_click`: growth of the database's files by every click that is in it."""
+    """What was moved. `bytes_per_click`: growth of the database's files by every click that is in it.
+
+    `cpu`: seconds of it that the worker took, its start included; None where the system does not tell.
+    """
 
     rows: int
     seconds: float
     rows_per_second: float
     bytes_per_click: float
+    cpu: float | None = None
 
 
 def settle(home: Home, children: Children, core: int | None, *, sql_before: int) -> Settling:
@@ -35,6 +40,7 @@ def settle(home: Home, children: Children, core: int | None, *, sql_before: int)
             if time.monotonic() - began > SETTLE_SECONDS or not worker.alive:
                 raise RungFailed(f"{books.in_spools} records are not settled: {worker.tail()}")
         took = time.monotonic() - began
+        cpu = cpu_seconds(worker.pid)
         worker.end()
     finally:
         worker.kill()
@@ -45,6 +51,7 @@ def settle(home: Home, children: Children, core: int | None, *, sql_before: int)
         seconds=took,
         rows_per_second=settling_rate(looks) or rows / took,
         bytes_per_click=grown / max(1, books.in_sql + books.direct),
+        cpu=cpu,
     )
 
 

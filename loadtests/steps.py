@@ -178,13 +178,16 @@ class StartsRung(TrilhaRung):
         self._deferred += sum(metrics[name] for name in starts if 'state="deferred"' in name)
 
 
-def complaints_of(metrics: dict[str, float]) -> list[str]:
-    """What a daemon's own counters say against it: an answer of /go that was no redirect, a click that was dropped."""
-    good = 'trilha_redirects_total{outcome="redirected"}'
+def complaints_of(metrics: dict[str, float], *, but: tuple[str, ...] = ()) -> list[str]:
+    """What a daemon's own counters say against it: a click that was dropped, an answer of /go that was no redirect.
+
+    `but`: outcomes besides that were asked for.
+    """
+    good = {f'trilha_redirects_total{{outcome="{outcome}"}}' for outcome in ("redirected", *but)}
     wrong = [
         name
         for name in metrics
-        if name.startswith("trilha_redirects_total{") and name != good and metrics[name]
+        if name.startswith("trilha_redirects_total{") and name not in good and metrics[name]
     ]
     dropped = metrics.get("trilha_ring_dropped_total", 0)
     found = [f"{metrics[name]:.0f} x {name}" for name in wrong]
