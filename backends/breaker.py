@@ -4,6 +4,7 @@
     open    --(cooldown over: exactly one probe is let out)-->  half_open
     half_open --(probe succeeded)-->  closed, ramping 10 % -> 100 % over 5 s
     half_open --(probe failed)-->  open, cooldown doubled up to 30 s      (probe released --> open, due at once)
+    half_open --(probe refused)--> open, the same cooldown: nobody is there whom another probe could burden
 
 Requests are never probes: `admit` lets nothing through unless closed. An answer of an older generation is not heard.
 """
@@ -81,7 +82,8 @@ class Breaker:
         if ticket != self._generation:
             return
         if self._state == "half_open":
-            self._cooldown = min(self._cooldown * 2, self._policy.cooldown_limit)
+            if not refused:
+                self._cooldown = min(self._cooldown * 2, self._policy.cooldown_limit)
             self._open(now)
             return
         self._refused = self._refused + 1 if refused else 0

@@ -17,7 +17,7 @@ from backends.guarded import NAME as LEDGER
 from backends.guarded import GuardedLedger
 from backends.redis import RedisStore
 from backends.ring import Ring
-from backends.spool import Spool, open_if_there, spools_under
+from backends.spool import Spool, open_if_there, remove_unopened, spools_under
 from backends.spools import LocalSpools
 from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
@@ -172,13 +172,18 @@ def _spools_of(settings: Settings, name: str, boot: str) -> Callable[[], Spool]:
     def open_next() -> Spool:
         own = f"{boot}.{next(numbers)}"
         private_folder(settings.spools)
-        return Spool(
-            settings.spools / f"{name}-{own}",
-            quota=int(settings.spool_quota),
-            synced=settings.spool_sync == "full",
-            node=settings.node,
-            boot=own,
-        )
+        folder = settings.spools / f"{name}-{own}"
+        try:
+            return Spool(
+                folder,
+                quota=int(settings.spool_quota),
+                synced=settings.spool_sync == "full",
+                node=settings.node,
+                boot=own,
+            )
+        except StoreUnavailable:
+            remove_unopened(folder)
+            raise
 
     return open_next
 

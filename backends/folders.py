@@ -11,11 +11,14 @@ from domain.errors import ConfigError, StoreUnavailable
 
 
 class FolderLock:
-    """A file that one process holds for as long as it lives; freed by its death, `kill -9` included."""
+    """A file that one process holds for as long as it lives; freed by its death, `kill -9` included.
+
+    ConfigError while another process holds it; StoreUnavailable when there can be no such file: no room, no descriptor.
+    """
 
     def __init__(self, path: Path, in_use: str) -> None:
         private_folder(path.parent)
-        self._file: IO[str] = path.open("a+")
+        self._file: IO[str] = _opened(path)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -33,6 +36,13 @@ class FolderLock:
     def release(self) -> None:
         """Let another process have it."""
         self._file.close()
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a+")
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
 
 
 def private_folder(path: Path) -> Path:

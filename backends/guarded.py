@@ -61,9 +61,8 @@ class GuardedLedger:
         try:
             answer = await call()
         except (StoreUnavailable, asyncio.CancelledError) as error:
-            refused = isinstance(error.__cause__, ConnectionError)
             before = self.state
-            self._breaker.failed(ticket, self._clock.monotonic(), refused=refused)
+            self._breaker.failed(ticket, self._clock.monotonic(), refused=_is_refusal(error))
             if self.state != before:
                 self._tell(before)
             raise
@@ -78,8 +77,8 @@ class GuardedLedger:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self._ledger.probe()
-        except (StoreUnavailable, TimeoutError):
-            self._breaker.failed(ticket, self._clock.monotonic())
+        except (StoreUnavailable, TimeoutError) as error:
+            self._breaker.failed(ticket, self._clock.monotonic(), refused=_is_refusal(error))
         else:
             self._breaker.succeeded(ticket, self._clock.monotonic())
         self._tell("half_open")
@@ -87,3 +86,8 @@ class GuardedLedger:
     def _tell(self, before: State) -> None:
         self._observer.breaker(NAME, self.state)
         log_turn(NAME, before, self.state)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Nobody listens there."""
+    return isinstance(error.__cause__, ConnectionError)

@@ -425,6 +425,16 @@ def _open(folder: Path, *, synced: bool) -> Cache:
         )
 
 
+def remove_unopened(folder: Path) -> None:
+    """Remove what an opening that failed has left, where nothing was ever written to: a disk that stays full, or a process
+    without descriptors, would leave a folder at each try. Takes no descriptor itself.
+    """
+    with suppress(OSError):
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", WRITER_LOCK):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
 def spools_under(root: Path) -> list[Path]:
     """The folders under `root` that hold a spool: one per writer."""
     return sorted(path.parent for path in root.glob(f"*/{DATABASE}"))

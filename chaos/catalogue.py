@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from chaoslib.loader import load_experiment
 
 from chaos.figures.result import about_of
 from domain.errors import ConfigError
@@ -42,7 +42,7 @@ class Experiment:
 
 def experiments(folder: Path = FOLDER) -> list[Experiment]:
     """All of them, by name."""
-    return sorted((_experiment(path) for path in folder.glob("*.yaml")), key=lambda each: each.name)
+    return sorted((experiment_at(path) for path in folder.glob("*.yaml")), key=lambda each: each.name)
 
 
 def experiment_called(name: str) -> Experiment:
@@ -53,7 +53,8 @@ def experiment_called(name: str) -> Experiment:
     return found[name]
 
 
-def _experiment(path: Path) -> Experiment:
+def experiment_at(path: Path) -> Experiment:
+    """The one in that file."""
     content = _load(path)
     about = about_of(content)
     said = content["extensions"][0]
@@ -70,7 +71,7 @@ def _experiment(path: Path) -> Experiment:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    content: dict[str, Any] = load_experiment(str(path))
     return content
 
 

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from chaos.checker.check import Erased
-from chaos.checker.held import Held, read_held
+from chaos.checker.held import Held, read_held, waiting_entries
 from chaos.checker.tokens import read
 from chaos.crowd.process import ROOT, Crowd
 from chaos.crowd.told import Told
+from chaos.outside import Outside
 from chaos.stage.late import press_start
 from chaos.stage.spec import StageSpec
 from chaos.stage.stage import Stage
@@ -20,11 +23,11 @@ from chaos.stage.trilha import TrilhaProcess
 from chaos.watch import Watch
 
 WARM_SECONDS = 3.0
-CALM_SECONDS = 4.0
 SETTLE_SECONDS = 90.0
 CALM_SETTLE_SECONDS = 10.0
 UNDER_WAY_SECONDS = 1.0
 ERASED_PEOPLE = 2
+LAG_SECONDS = 5.0
 EVENTS = ("ViewContent",)
 
 
@@ -54,19 +57,45 @@ class Evidence:
 class Log:
     """When a drill's faults were there, and what else happened; monotonic seconds. `zero` is when it was warm.
 
-    `receipts_lost`: a daemon was killed, and took the count of its last receipts with it.
+    `receipts_lost`: a daemon was killed, and took the count of its last receipts with it. `backed_up`: when the backup was
+    made that the (only) fault brings back. `damaged`: clicks whose only copy the drill has damaged; they are set aside, and
+    never in SQL.
     """
 
     zero: float = 0.0
     wall: float = 0.0
     ended: float | None = None
     receipts_lost: bool = False
+    backed_up: float | None = None
+    damaged: set[str] = field(default_factory=set)
     windows: list[Window] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)
+
+    def undone(self, at: float) -> bool:
+        """Whether a restored backup may lack what came at that moment: until the fault, and what waited when it was made."""
+        if self.backed_up is None or not self.windows:
+            return False
+        return self.backed_up - LAG_SECONDS <= at < self.windows[0].began
 
     def to_wall(self, at: float) -> float:
         """Seconds since the epoch of a monotonic second."""
         return self.wall + at - self.zero
+
+
+class Quiet:
+    """Whether what is held has not changed for so many seconds; with 0 it never is quiet."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: tuple[object, ...] = ()
+        self._at = 0.0
+
+    def since(self, held: Held) -> bool:
+        """Look once more."""
+        seen, now = (len(held.clicks), len(held.outbox), held.books, held.waiting), time.monotonic()
+        if seen != self._seen:
+            self._seen, self._at = seen, now
+        return bool(self._seconds) and held.waiting == 0 and now - self._at >= self._seconds
 
 
 class Drill:
@@ -74,6 +103,7 @@ class Drill:
 
     def __init__(self, spec: StageSpec, say: Callable[[str], None]) -> None:
         self.stage = Stage(spec)
+        self.outside = Outside(self.stage)
         self.log = Log()
         self._say = say
         self._erased, self._erased_tokens = Erased(), set[str]()
@@ -84,19 +114,22 @@ class Drill:
         self._say("setting up")
         self.stage.set_up()
         self.crowd = Crowd(self.stage.plan(), self.stage.folder)
-        self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons])
+        waiting = partial(waiting_entries, self.stage.spool_folder)
+        self.watch = Watch([_metrics_of(daemon) for daemon in self.stage.daemons], waiting)
         self.watch.start()
+        self.outside.begin()
         time.sleep(WARM_SECONDS)
         self.erase()
         self.log.zero, self.log.wall = time.monotonic(), time.time()
         self._say("calm")
-        time.sleep(CALM_SECONDS)
+        time.sleep(self.stage.spec.calm_s)
 
     def close(self) -> None:
         """Stop everything that still runs, and remove it."""
         if hasattr(self, "crowd"):
             self.crowd.kill()
             self.watch.stop()
+            self.outside.end()
         self.stage.take_down()
 
     def breaking(self, what: str) -> None:
@@ -122,6 +155,7 @@ class Drill:
             return
         told = self.crowd.stop()
         self.log.ended = time.monotonic()
+        self.outside.end()
         late = [press_start(self.stage, token) for token in self._erased_tokens]
         self._told = Told(clicks=told.clicks, starts=[*told.starts, *late])
         self._say("settling")
@@ -143,27 +177,29 @@ class Drill:
         return Evidence(told=self.told(), held=held, erased=self._erased, until=until)
 
     def _clicks_of(self, told: Told) -> set[str]:
-        return {read(c.token).click for c in told.clicks if c.redirected} - set(self._erased.clicks)
+        given = {read(c.token).click for c in told.clicks if c.redirected and not self.log.undone(c.at)}
+        return given - set(self._erased.clicks) - self.log.damaged
 
     def _wait_until_held(self, wanted: set[str], seconds: float, *, idle: bool = False) -> None:
         """Until these clicks are in SQL and, if `idle`, nothing waits. What does not come in time is for the checker to find."""
-        deadline = time.monotonic() + seconds
+        deadline, quiet = time.monotonic() + seconds, Quiet(self.stage.spec.quiet_s)
         while time.monotonic() < deadline:
-            try:
+            with suppress(OSError):
                 held = read_held(self.stage.direct_sql_url, self.stage.spool_folder)
-            except OSError:
-                held = None
-            if held is not None and self._is_settled(held, wanted, idle=idle):
-                return
+                settled = self._is_settled(held, wanted, idle=idle) and (not idle or self.outside.settled())
+                if settled or (idle and quiet.since(held)):
+                    return
             time.sleep(0.25)
 
     def _is_settled(self, held: Held, wanted: set[str], *, idle: bool) -> bool:
         present = {click for click, row in held.clicks.items() if row.has_click}
         if not idle or not wanted <= present:
             return wanted <= present
+        if self.log.backed_up is not None:
+            return held.waiting == 0  # its books are as old as the backup
         books = held.books
         counted = self.log.receipts_lost or books.issued >= len(wanted | set(self._erased.clicks))
-        return counted and held.waiting == 0 and books.spooled == books.settled
+        return counted and held.waiting == 0 and books.spooled == books.settled + len(self.log.damaged)
 
     def erase(self) -> None:
         """Erase two of the people, as the operator would. Whoever presses START on their clicks later must not get them."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from typing import Any
 
+from chaos.report.result import Machine
 from chaos.servers import find_postgres, find_valkey
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """Cores, kernel, and the versions of Python and of the servers."""
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "valkey": _version([str(find_valkey()), "--version"]),
-        "postgres": _version([str(find_postgres() / "postgres"), "--version"]),
-        "root": os.geteuid() == 0,
-    }
+    return Machine(
+        cores=len(os.sched_getaffinity(0)),
+        kernel=platform.release(),
+        python=platform.python_version(),
+        valkey=_version([str(find_valkey()), "--version"]),
+        postgres=_version([str(find_postgres() / "postgres"), "--version"]),
+        root=os.geteuid() == 0,
+    )
 
 
 def _version(command: list[str]) -> str:

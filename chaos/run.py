@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Protocol
 
+import msgspec
 from chaoslib.experiment import run_experiment
 from chaoslib.types import Strategy
 
 from chaos.catalogue import Experiment
 from chaos.machine import machine
+from chaos.report.result import Drill, Report, Verdict
 from chaos.toolkit.current import current
-
-Result = dict[str, Any]
 
 
 class Listener(Protocol):
@@ -24,56 +24,53 @@ class Listener(Protocol):
 
     def started(self, name: str, number: int, total: int) -> None: ...
     def said(self, text: str) -> None: ...
-    def ended(self, drill: Result) -> None: ...
+    def ended(self, drill: Drill) -> None: ...
 
 
-def run_drills(wanted: Iterable[Experiment], listener: Listener) -> Result:
-    """Run them all, whatever becomes of each, and return the report. KeyboardInterrupt ends the one under way first."""
+def run_drills(wanted: Sequence[Experiment], listener: Listener, *, judge_times: bool = True) -> Report:
+    """Run them all, whatever becomes of each. KeyboardInterrupt takes down the one under way, and then goes on upwards."""
     began, at = time.monotonic(), datetime.now(UTC)
-    drills = list(wanted)
-    results = [_heard(each, number, len(drills), listener) for number, each in enumerate(drills, 1)]
-    return {
-        "version": 1,
-        "trilha": metadata.version("trilha"),
-        "began": at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "seconds": round(time.monotonic() - began, 1),
-        "machine": machine(),
-        "verdict": "held" if all(each["verdict"] in ("held", "skipped") for each in results) else "broken",
-        "drills": results,
-    }
+    current().judge_times = judge_times
+    drills = tuple(_heard(each, number, len(wanted), listener) for number, each in enumerate(wanted, 1))
+    return Report(
+        trilha=metadata.version("trilha"),
+        began=at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        seconds=round(time.monotonic() - began, 1),
+        machine=machine(),
+        verdict="held" if all(drill.verdict in ("held", "skipped") for drill in drills) else "broken",
+        drills=drills,
+    )
 
 
-def _heard(experiment: Experiment, number: int, total: int, listener: Listener) -> Result:
+def _heard(experiment: Experiment, number: int, total: int, listener: Listener) -> Drill:
     listener.started(experiment.name, number, total)
-    result = run_drill(experiment, listener.said)
-    listener.ended(result)
-    return result
+    drill = run_drill(experiment, listener.said)
+    listener.ended(drill)
+    return drill
 
 
-def run_drill(experiment: Experiment, say: Callable[[str], None]) -> Result:
-    """Run one. Never raises for what goes wrong in it: that is its result."""
+def run_drill(experiment: Experiment, say: Callable[[str], None]) -> Drill:
+    """Run one. Never raises for what goes wrong in it: that is its verdict."""
     if experiment.missing:
-        return without_run(experiment, "skipped", experiment.missing)
+        return _without_run(experiment, "skipped", experiment.missing)
     logging.getLogger("logzero_default").setLevel(logging.CRITICAL)
     current().say = say
     journal = run_experiment(experiment.load(), strategy=Strategy.DEFAULT)
-    result: Result | None = journal.get("trilha")
-    if result is None:
-        return without_run(experiment, "failed", [_why(journal)])
-    return result
+    if "trilha" not in journal:
+        return _without_run(experiment, "failed", [_why(journal)])
+    return msgspec.convert(journal["trilha"], Drill)
 
 
-def without_run(experiment: Experiment, verdict: str, reasons: list[str]) -> Result:
-    """The result of a drill that was not carried out."""
-    return {
-        "name": experiment.name,
-        "title": experiment.title,
-        "about": experiment.about,
-        "tier": experiment.tier,
-        "covers": list(experiment.covers),
-        "verdict": verdict,
-        "reasons": reasons,
-    }
+def _without_run(experiment: Experiment, verdict: Verdict, reasons: Sequence[str]) -> Drill:
+    return Drill(
+        name=experiment.name,
+        title=experiment.title,
+        about=experiment.about,
+        tier=experiment.tier,
+        covers=experiment.covers,
+        verdict=verdict,
+        reasons=tuple(reasons),
+    )
 
 
 def _why(journal: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 EVERY_SECONDS = 0.1
 _LINE = re.compile(r"^(trilha_\w+?)(?:\{(.*)\})? (\S+)$")
@@ -32,10 +32,14 @@ class Sample:
 
 
 class Watch:
-    """Looks at each of `ask` (which give the text of /metrics, or raise OSError) until `stop`."""
+    """Looks at each of `ask` (which give the text of /metrics, or raise OSError) until `stop`.
 
-    def __init__(self, ask: list[Callable[[], str]]) -> None:
+    `waiting` counts what waits in all spools: daemons measure it too seldom to say when a backlog was gone.
+    """
+
+    def __init__(self, ask: list[Callable[[], str]], waiting: Callable[[], float] | None = None) -> None:
         self._ask = ask
+        self._waiting = waiting
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True, name="watch")
         self.samples: list[Sample] = []
@@ -61,7 +65,8 @@ class Watch:
             text = ask()
         except OSError:
             return
-        self.samples.append(sample_of(text, time.monotonic(), number))
+        sample = sample_of(text, time.monotonic(), number)
+        self.samples.append(replace(sample, backlog=self._waiting()) if self._waiting else sample)
 
 
 def sample_of(text: str, at: float, daemon: int = 0) -> Sample:

@@ -12,6 +12,7 @@ from domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from chaos.catalogue import Experiment
+    from chaos.report.result import Report
 
 drill = typer.Typer(
     help="Chaos drills on servers that are started for them, on this machine.", no_args_is_help=True
@@ -19,79 +20,182 @@ drill = typer.Typer(
 DRILLS_MISSING = (
     "drills need a checkout and the chaos extra: pip install 'trilha[chaos,postgres,redis-embedded,bot]'"
 )
-Report = Annotated[Path | None, typer.Option(help="Folder for report.html and report.json.", file_okay=False)]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", help="Folder for report.html and report.json; made if need be.", file_okay=False
+    ),
+]
+Previous = Annotated[
+    Path | None,
+    typer.Option(
+        "--compare", help="A report.json of before: what has changed is shown.", exists=True, dir_okay=False
+    ),
+]
+
+Untimed = Annotated[
+    bool,
+    typer.Option(
+        "--without-times", help="Judge what is kept, not how fast: for a machine that others use too."
+    ),
+]
 
 
 @drill.command("list")
 def list_drills(as_json: Json = False) -> None:
-    """Every drill: what it breaks, which faults of the matrix it covers, and what it needs."""
-    found = _experiments()
+    """Every drill: what it breaks, which faults of the matrix it covers, and what this machine lacks for it."""
+    found = _all()
     if as_json:
         print(json.dumps([_row(each) for each in found], indent=2, ensure_ascii=False))
         return
+    width = max((len(each.name) for each in found), default=0)
     for each in found:
-        print(f"{each.name:32} {each.title}" + (f"  ({'; '.join(each.missing)})" if each.missing else ""))
+        print(
+            f"{each.name:{width}}  {each.title}" + (f"  ({'; '.join(each.missing)})" if each.missing else "")
+        )
 
 
 @drill.command()
 def run(
     names: Annotated[list[str], typer.Argument(help="Names of drills; see `trilha drill list`.")],
-    report: Report = None,
+    folder: Folder = None,
+    previous: Previous = None,
+    untimed: Untimed = False,
     as_json: Json = False,
 ) -> None:
-    """Run some drills. Exits 1 when a promise is broken or a drill could not be carried out."""
-    called = _catalogue().experiment_called
-    _run([called(name) for name in names], report, as_json=as_json)
+    """Run some drills, half a minute each. Exits 1 when a promise is broken or a drill could not be carried out."""
+    known = {each.name: each for each in _all()}
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"there is no drill {', '.join(unknown)}; see `trilha drill list`")
+    _run([known[name] for name in names], folder, previous, untimed=untimed, as_json=as_json)
 
 
 @drill.command("all")
 def run_all(
-    report: Report = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Only the subset that CI runs.")] = False,
+    folder: Folder = None,
+    previous: Previous = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Only the subset for each change, some minutes.")
+    ] = False,
+    untimed: Untimed = False,
     as_json: Json = False,
 ) -> None:
-    """Run every drill. Exits 1 when a promise is broken or a drill could not be carried out."""
-    _run([each for each in _experiments() if each.fast or not fast], report, as_json=as_json)
+    """Run every drill, up to an hour. Exits 1 when a promise is broken or a drill could not be carried out."""
+    _run(
+        [each for each in _all() if each.fast or not fast], folder, previous, untimed=untimed, as_json=as_json
+    )
 
 
-def _run(wanted: "list[Experiment]", folder: Path | None, *, as_json: bool) -> None:
+@drill.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long faults are drawn for.", min=0.2, max=24 * 60)] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 1,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Break one thing after the other at random, under one load without a break. Exits 1 when a promise is broken."""
+    _load_chaos()
+    from tempfile import TemporaryDirectory
+
+    from chaos.soak import soak as drawn
+
+    with TemporaryDirectory(prefix="trilha-soak-") as place:
+        _run([drawn(minutes, seed, Path(place))], folder, None, untimed=False, as_json=as_json)
+
+
+@drill.command("show")
+def show_report(
+    path: Annotated[Path, typer.Argument(help="A report.json.", exists=True, dir_okay=False)],
+    previous: Previous = None,
+) -> None:
+    """Print a report again, compared with another one if you like."""
+    _load_chaos()
+    _print(_read(path), _read(previous) if previous else None)
+
+
+@drill.command("prove")
+def prove_drills(
+    bugs: Annotated[
+        list[str] | None, typer.Argument(help="Names of planted bugs; all, if none is given.")
+    ] = None,
+) -> None:
+    """Plant known bugs into Trilha, and see that a drill finds each of them. Exits 1 when one was not found."""
+    _load_chaos()
+    from rich.console import Console
+
+    from chaos.prove import prove, wanted
+    from chaos.report.live import Live
+
+    with Live(Console(stderr=True)) as live:
+        proofs = prove(wanted(bugs or ()), live)
+    for proof in proofs:
+        print(f"{proof.planted.bug:28} {proof.planted.drill:24} {proof.says}")
+    sys.exit(0 if all(proof.found for proof in proofs) else 1)
+
+
+def _run(
+    wanted: "list[Experiment]", folder: Path | None, previous: Path | None, *, untimed: bool, as_json: bool
+) -> None:
+    from rich.console import Console
+
+    from chaos.report.live import Live
     from chaos.run import run_drills
 
-    class Plain:
-        """x."""
-
-        def started(self, name: str, number: int, total: int) -> None:
-            """x."""
-            print(f"[{number}/{total}] {name}", file=sys.stderr, flush=True)
-
-        def said(self, text: str) -> None:
-            """x."""
-            print(f"    {text}", file=sys.stderr, flush=True)
-
-        def ended(self, drill: dict) -> None:
-            """x."""
-            print(f"  {drill['verdict']} {'; '.join(drill['reasons'])}", file=sys.stderr, flush=True)
-
-    found = run_drills(wanted, Plain())
+    before = _read(previous) if previous else None
+    with Live(Console(stderr=True)) as live:
+        report = run_drills(wanted, live, judge_times=not untimed)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(json.dumps(found, indent=1, ensure_ascii=False))
+        _write(report, before, folder)
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
-    sys.exit(0 if found["verdict"] == "held" else 1)
+        from msgspec.json import encode
+
+        print(encode(report).decode())
+    else:
+        _print(report, before)
+    sys.exit(0 if report.verdict == "held" else 1)
 
 
-def _catalogue():  # noqa: ANN202
+def _write(report: "Report", before: "Report | None", folder: Path) -> None:
+    from chaos.report.html import page
+    from chaos.report.result import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save(report, folder / "report.json")
+    (folder / "report.html").write_text(page(report, before))
+    print(f"report: {folder / 'report.html'}", file=sys.stderr)
+
+
+def _print(report: "Report", before: "Report | None") -> None:
+    from rich.console import Console
+
+    from chaos.report.compare import compare
+    from chaos.report.terminal import show
+
+    show(Console(), report, compare(before, report) if before else None)
+
+
+def _read(path: Path) -> "Report":
+    from chaos.report.result import ReportUnreadable, load
+
     try:
-        from chaos import catalogue
+        return load(path)
+    except ReportUnreadable as error:
+        raise ConfigError(str(error)) from None
+
+
+def _all() -> "list[Experiment]":
+    _load_chaos()
+    from chaos.catalogue import experiments
+
+    return experiments()
+
+
+def _load_chaos() -> None:
+    """ConfigError with what to install, where drills cannot run."""
+    try:
+        import chaos.run  # noqa: F401  whether it is there, and all that it needs
     except ModuleNotFoundError as error:
         raise ConfigError(f"{DRILLS_MISSING} ({error})") from None
-    return catalogue
-
-
-def _experiments() -> "list[Experiment]":
-    found: list[Experiment] = _catalogue().experiments()
-    return found
 
 
 def _row(each: "Experiment") -> dict[str, object]:

@@ -74,24 +74,34 @@ def check(
     erased: Erased = NOBODY,
     until: float | None = None,
     receipts_lost: bool = False,
+    damaged: Collection[str] = (),
 ) -> Findings:
     """Compare. `events`: what every owned click's conversions are called, once for each lane.
 
     until: the crowd is still clicking, and only what was told before that monotonic second has to be in SQL yet; None: all
-    is settled. receipts_lost: a daemon was killed, and took the count of its last receipts with it.
+    is settled. receipts_lost: a daemon was killed, and took the count of its last receipts with it. damaged: clicks whose only
+    copy the drill itself has damaged on the disk; all others must be there, and the books must miss exactly these.
     """
     findings = Findings()
     given = {read(click.token).click: click for click in told.clicks if click.redirected}
+    expected = {click: visit for click, visit in given.items() if click not in damaged}
     limit = inf if until is None else until
-    _lost(findings, {click: visit for click, visit in given.items() if visit.at < limit}, held, erased)
-    _owners(findings, [start for start in told.starts if start.at < limit], held, erased)
+    _lost(
+        findings, {click: visit for click, visit in expected.items() if _heard(visit) < limit}, held, erased
+    )
+    _owners(findings, [start for start in told.starts if _heard(start) < limit], held, erased)
     _resurrected(findings, told, held, erased)
     _invented(findings, given, told.clicks, held)
     _effects(findings, held, events)
     if until is None:
-        _unacked(findings, given, held, erased)
-        _books(findings, held, 0 if receipts_lost else len(given))
+        _unacked(findings, expected, held, erased)
+        _books(findings, held, 0 if receipts_lost else len(given), len(damaged))
     return findings
+
+
+def _heard(answer: Clicked | Started) -> float:
+    """The monotonic second of the answer: whoever is still waiting for it has not been promised anything."""
+    return answer.at + answer.ms / 1000
 
 
 def _lost(findings: Findings, given: dict[str, Clicked], held: Held, erased: Erased) -> None:
@@ -173,12 +183,12 @@ def _effects(findings: Findings, held: Held, events: Collection[str]) -> None:
                 )
 
 
-def _books(findings: Findings, held: Held, given: int) -> None:
+def _books(findings: Findings, held: Held, given: int, damaged: int) -> None:
     """I8, once nothing waits in a spool any more."""
     books = held.books
     if books.issued < given:
         findings.unbalanced.add(f"{given} redirects were given, {books.issued} are in the books")
     if books.issued != books.synced + books.written + books.token_only:
         findings.unbalanced.add("issued is not synced + written + token_only")
-    if books.spooled != books.settled + held.waiting:
+    if books.spooled != books.settled + held.waiting + damaged:
         findings.unbalanced.add(f"spools took {books.spooled}, {books.settled} came from them into SQL")

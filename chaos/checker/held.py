@@ -66,15 +66,19 @@ def read_held(sql_url: str, spools: Path) -> Held:
     OSError when SQL does not answer: nobody knows then what it holds.
     """
     waiting = sum(_waiting(file) for file in spools.rglob("cache.db")) if spools.is_dir() else 0
-    ask = _sqlite if sql_url.startswith("sqlite") else _postgres
     clicks, ads, outbox, books, settled = ask(sql_url, (CLICKS, ADS, OUTBOX, BOOKS, SETTLED))
     return Held(
-        clicks={_hex(row[0]): _row(row) for row in clicks},
-        ads={_hex(key): (campaign, content) for key, campaign, content in ads},
-        outbox=[(_hex(click), event, lane) for click, event, lane in outbox],
+        clicks={hex_of(row[0]): _row(row) for row in clicks},
+        ads={hex_of(key): (campaign, content) for key, campaign, content in ads},
+        outbox=[(hex_of(click), event, lane) for click, event, lane in outbox],
         books=Figures(**dict(zip(Figures.__slots__, (*books[0], settled[0][0]), strict=True))),
         waiting=waiting,
     )
+
+
+def ask(sql_url: str, statements: Sequence[str]) -> list[Rows]:
+    """The rows of each statement, all at one moment. OSError when SQL does not answer."""
+    return (_sqlite if sql_url.startswith("sqlite") else _postgres)(sql_url, statements)
 
 
 def _row(row: Sequence[Any]) -> Row:
@@ -82,11 +86,11 @@ def _row(row: Sequence[Any]) -> Row:
     said = json.loads(params) if isinstance(params, str) else params
     owner = None if person is None else (bot, person)
     return Row(
-        ad_key=_hex(ad_key), params=said or {}, owner=owner, has_click=bool(has_click), erased=bool(erased)
+        ad_key=hex_of(ad_key), params=said or {}, owner=owner, has_click=bool(has_click), erased=bool(erased)
     )
 
 
-def _hex(value: Any) -> str:
+def hex_of(value: Any) -> str:
     """SQLite keeps a UUID as 32 hex digits, PostgreSQL as one."""
     if isinstance(value, str):
         return value.replace("-", "")
@@ -132,6 +136,13 @@ def _waiting(file: Path) -> int:
     """Entries of one spool, which is a diskcache: clicks, starts and conversions, but not its own counts."""
     wanted = "SELECT COUNT(*) FROM Cache WHERE substr(key, 1, 1) IN ('c', 's', 'e')"
     return _counted(file, lambda connection: connection.execute(wanted).fetchone()[0])
+
+
+def waiting_entries(spools: Path) -> int:
+    """How many entries lie in the spools below that folder, their own counts included: diskcache keeps the number."""
+    wanted = "SELECT value FROM Settings WHERE key = 'count'"
+    files = spools.rglob("cache.db") if spools.is_dir() else ()
+    return sum(_counted(file, lambda connection: connection.execute(wanted).fetchone()[0]) for file in files)
 
 
 def _counted(file: Path, count: Callable[[sqlite3.Connection], int]) -> int:

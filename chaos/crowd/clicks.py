@@ -17,6 +17,8 @@ AGENT = (
     "Version/4.0 Chrome/131.0.6778.135 Mobile Safari/537.36 Instagram 361.0.0.46.88 Android"
 )
 
+PASSED_ON = ("refused", "reset")
+
 
 class Clicks:
     """Sends the plan's clicks until `stop`; `on_token` hears of every redirect that came with a token."""
@@ -56,19 +58,31 @@ class Clicks:
 
     async def _click(self, number: int, moment: float) -> None:
         began = time.monotonic()
-        port = self._plan.public[number % len(self._plan.public)]
+        status, token, trouble = 0, "", ""
+        for port in self._ports_for(number):
+            status, token, trouble = await self._ask(port, number)
+            if trouble not in PASSED_ON:
+                break
+        self._tell(number, moment, began, status, token, trouble)
+
+    def _ports_for(self, number: int) -> list[int]:
+        """Where the visitor is sent, and where next if that one does not take it."""
+        ports = self._plan.public
+        first = number % len(ports)
+        return [*ports[first:], *ports[:first]] if self._plan.balanced else [ports[first]]
+
+    async def _ask(self, port: int, number: int) -> tuple[int, str, str]:
+        """Status, token and trouble."""
         free = self._free[port]
         visitor = free.popleft() if free else Visitor(port)
-        status, token, trouble = 0, "", ""
         try:
             async with asyncio.timeout(self._plan.patience):
                 status, headers, _ = await visitor.ask(request_of(number, self._plan))
-            token = headers.get("location", "").partition("?start=")[2]
-            free.append(visitor)
         except NO_ANSWER as error:
-            trouble = trouble_of(error)
             await visitor.leave()
-        self._tell(number, moment, began, status, token, trouble)
+            return 0, "", trouble_of(error)
+        free.append(visitor)
+        return status, headers.get("location", "").partition("?start=")[2], ""
 
     def _tell(self, number: int, moment: float, began: float, status: int, token: str, trouble: str) -> None:
         now = time.monotonic()

@@ -16,7 +16,8 @@ class Plan:
 
     Every `start_each`-th visitor presses START, `start_after` seconds after the click; every `contest_each`-th of those
     hands the token to a second person at the same moment, and every `repeat_each`-th presses twice. 0 turns a thing off.
-    Whoever has no answer after `patience` seconds has none.
+    `contest_after`: so many seconds after the first person. Whoever has no answer after `patience` seconds has none.
+    `balanced`: a visitor whose connection is refused or reset is sent to the next port, as a load balancer does it.
     """
 
     public: list[int]
@@ -28,8 +29,10 @@ class Plan:
     start_each: int = 10
     start_after: float = 0.5
     contest_each: int = 5
+    contest_after: float = 0.0
     repeat_each: int = 7
     patience: float = 10.0
+    balanced: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:

@@ -11,13 +11,14 @@ from chaos.crowd.told import Told
 
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 90.0
+TOLD = "told.jsonl"
 
 
 class Crowd:
     """A running crowd. `folder` gets its plan, its log and what it was told."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        self._told = folder / "told.jsonl"
+        self._told = folder / TOLD
         plan.save(folder / "plan.json")
         self._log = (folder / "crowd.log").open("wb")
         self._process = subprocess.Popen(

@@ -38,8 +38,8 @@ class Starts:
         plan = self._plan
         if not plan.start_each or number % plan.start_each:
             return
-        for person in self._people(number // plan.start_each, number):
-            task = asyncio.get_running_loop().create_task(self._start(token, person))
+        for person, after in self._people(number // plan.start_each, number):
+            task = asyncio.get_running_loop().create_task(self._start(token, person, after))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -55,17 +55,17 @@ class Starts:
             while free:
                 await free.popleft().leave()
 
-    def _people(self, start: int, number: int) -> Iterator[int]:
-        """Who sends this token: usually one person, sometimes two, sometimes one person twice."""
+    def _people(self, start: int, number: int) -> Iterator[tuple[int, float]]:
+        """Who sends this token, and after how long: usually one person, sometimes two, sometimes one person twice."""
         plan, person = self._plan, FIRST_PERSON + 2 * number
-        yield person
+        yield person, plan.start_after
         if plan.contest_each and start % plan.contest_each == 1:
-            yield person + 1
+            yield person + 1, plan.start_after + plan.contest_after
         elif plan.repeat_each and start % plan.repeat_each == 1:
-            yield person
+            yield person, plan.start_after
 
-    async def _start(self, token: str, person: int) -> None:
-        await asyncio.sleep(self._plan.start_after)
+    async def _start(self, token: str, person: int, after: float) -> None:
+        await asyncio.sleep(after)
         self._asked += 1
         update = self._asked
         body = {"token": token, "bot": self._plan.bot, "telegram_id": person, "update_id": update}

@@ -65,6 +65,25 @@ class Told:
         return told
 
 
+class Tail:
+    """Reads a file that is being written: each answer once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def clicks(self) -> list[Clicked]:
+        """The clicks that have come since the last time."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._read += len(whole + end)
+        told = [json.loads(line) for line in whole.splitlines()]
+        return [Clicked(**fields) for kind, fields in told if kind == CLICK]
+
+
 class Notebook:
     """Writes answers down; every line is handed to the kernel at once, so that it outlives this process."""
 

@@ -19,7 +19,8 @@ class Fault(Protocol):
     """Breaks something, and mends it. `says`: what is broken, in a few words for the report.
 
     `needs` names what the machine must have for it (root, tmpfs); `begin` returns once the fault is in force, `end` once
-    the thing answers again, and may be called when it is already whole.
+    the thing answers again, and may be called when it is already whole. A fault that kills a daemon also says
+    `loses_receipts`: the count of its last receipts goes with it.
     """
 
     @property

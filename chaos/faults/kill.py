@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chaos.faults._names import called
 from chaos.stage.stage import Stage
 
 
@@ -16,7 +17,7 @@ class Kill:
     @property
     def says(self) -> str:
         """For the report."""
-        return f"{self.target} is killed"
+        return f"{called(self.target)} is killed"
 
     def begin(self, stage: Stage) -> None:
         """Returns when every process of it is gone."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from math import inf
 from typing import Any
 
 from chaos.checker.check import Findings, check
+from chaos.checker.undone import without_undone
 from chaos.drill import EVENTS, Drill
 from chaos.figures import breakers
+from chaos.figures.forged import forged_accepted
 from chaos.figures.phases import Phase, phase, quantile
 from chaos.figures.timeline import total
 from chaos.stage.trilha import TrilhaProcess
@@ -22,19 +25,29 @@ def measure(drill: Drill) -> dict[str, Any]:
     Latencies are of all visits since the drill was warm. `stall_ms` is what the machine itself adds to them.
     """
     evidence = drill.evidence()
+    told, undone = without_undone(evidence.told, evidence.held, drill.log.undone)
     findings = check(
-        evidence.told,
+        told,
         evidence.held,
         events=EVENTS,
         erased=evidence.erased,
         until=evidence.until,
         receipts_lost=drill.log.receipts_lost,
+        damaged=drill.log.damaged,
     )
     clicks = evidence.told.clicks
     whole = phase("whole", clicks, 0.0, inf, drill.log.zero)
+    outside = drill.outside.figures(
+        evidence.held,
+        events=EVENTS,
+        erased=evidence.erased.clicks,
+        now=drill.log.to_wall(drill.log.ended or time.monotonic()),
+        final=evidence.until is None,
+    )
     counts = {name: getattr(findings, name).count for name in Findings.__slots__}
     return {
         **counts,
+        **outside,
         "findings": findings,
         "books": evidence.held.books,
         "effects": counts["double_effects"] + counts["missing_effects"],
@@ -43,13 +56,17 @@ def measure(drill: Drill) -> dict[str, Any]:
         "p99_ms": whole.p99_ms,
         "p999_ms": whole.p999_ms,
         "max_ms": whole.max_ms,
+        "p99_ratio": p99_ratio(drill),
+        "undone": undone,
+        "p99_under_fault_ratio": p99_under_fault_ratio(drill),
+        "forged_accepted": forged_accepted(drill.stage.folder),
         "stall_ms": stall_ms(drill),
         "token_only": evidence.held.books.token_only,
         "detect_ms": detect_ms(drill),
         "recover_s": recover_s(drill),
         "settle_s": settle_s(drill),
-        "backlog": max((sample.backlog for sample in drill.watch.samples), default=0),
-        "breaker_opened": total(drill.watch.samples, lambda sample: sample.opened),
+        "backlog": round(max((sample.backlog for sample in drill.watch.samples), default=0)),
+        "breaker_opened": round(total(drill.watch.samples, lambda sample: sample.opened)),
     }
 
 
@@ -63,6 +80,19 @@ def phases(drill: Drill) -> list[Phase]:
     last = max(window.ended or log.ended or window.began for window in log.windows) - log.zero
     stretches = (("before", 0.0, first), ("fault", first, last), ("after", last, end))
     return [phase(name, clicks, begins, ends, log.zero) for name, begins, ends in stretches]
+
+
+def p99_ratio(drill: Drill) -> float:
+    """How many times as slow redirects were after the last fault as before the first, by their p99; 1 before any fault."""
+    stretches = phases(drill)
+    before, after = stretches[0].p99_ms, stretches[-1].p99_ms
+    return round(after / before, 2) if before else 1.0
+
+
+def p99_under_fault_ratio(drill: Drill) -> float:
+    """How many times as slow redirects were while anything was broken as before, by their p99; 1 before any fault."""
+    before, *under = phases(drill)[:2]
+    return round(under[0].p99_ms / before.p99_ms, 2) if under and before.p99_ms else 1.0
 
 
 def stall_ms(drill: Drill) -> float:
@@ -108,10 +138,11 @@ def settle_s(drill: Drill) -> float | None:
     samples = drill.watch.samples
     calm = [s.backlog for s in samples if drill.log.zero <= s.at < drill.log.windows[0].began]
     usual = max(calm, default=0)
-    return _first_calm([(s.at, s.backlog) for s in samples if s.at >= healed], usual, healed)
+    return first_calm([(s.at, s.backlog) for s in samples if s.at >= healed], usual, healed)
 
 
-def _first_calm(seen: Sequence[tuple[float, float]], usual: float, since: float) -> float | None:
+def first_calm(seen: Sequence[tuple[float, float]], usual: float, since: float) -> float | None:
+    """Seconds from `since` until the backlog no longer exceeded the usual; None if it still did when last seen."""
     over = [at for at, backlog in seen if backlog > usual]
     later = [at for at, _ in seen if not over or at > over[-1]]
     return round((later[0] - since if over else 0.0), 2) if later else None

@@ -36,13 +36,28 @@ TEXTS = {
     "p999_ms": "the slowest redirect in a thousand",
     "p99_ms": "the slowest redirect in a hundred",
     "max_ms": "the slowest redirect",
+    "p99_under_fault_ratio": "times that the slowest redirect in a hundred was slower during the fault than before",
+    "forged_accepted": "forged tokens that were not refused",
     "detect_ms": "until a breaker opened",
     "recover_s": "until the store was used again",
     "settle_s": "until the backlog was settled",
+    "p99_ratio": "times that the slowest redirect in a hundred was slower afterwards than before",
+    "undone": "facts that the restored backup did not have",
     "breaker_opened": "times that a breaker opened",
+    "meta_missing": "events that are not at Meta and have no reason",
+    "meta_unknown": "events at Meta that are nobody's",
+    "meta_silent": "events that are away without a word",
+    "meta_wronged": "good events that were given up",
+    "meta_unfelt": "drills in which Meta refused no call at all",
+    "meta_twice": "events that Meta got more than once",
+    "telegram_lost": "people who pressed START and own nothing",
+    "telegram_twice": "people who were answered twice",
+    "telegram_unanswered": "people who were not answered",
+    "telegram_strangers": "people who were answered unasked",
     "backlog": "entries that waited in the spools",
 }
 LATENCIES = ("p99_ms", "p999_ms", "max_ms")
+TIMES = (*LATENCIES, "p99_ratio", "detect_ms", "recover_s", "settle_s")
 
 
 def standard_with(at_most: Mapping[str, float | None]) -> dict[str, float]:
@@ -52,8 +67,12 @@ def standard_with(at_most: Mapping[str, float | None]) -> dict[str, float]:
     return {name: bound for name, bound in (STANDARD | dict(at_most)).items() if bound is not None}
 
 
-def kept_or_not(bounds: Mapping[str, float], figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+def kept_or_not(
+    bounds: Mapping[str, float], figures: Mapping[str, Any], *, judge_times: bool = True
+) -> list[dict[str, Any]]:
     """Each promise with its bound and what was measured. A figure that could not be measured keeps no promise.
+
+    Without `judge_times`, promises of times are not among them.
 
     A latency may exceed its bound by as much as the machine stalled the crowd itself: nobody on it can be quicker.
     """
@@ -67,6 +86,7 @@ def kept_or_not(bounds: Mapping[str, float], figures: Mapping[str, Any]) -> list
             "held": _held(figures[name], bound + (figures["stall_ms"] if name in LATENCIES else 0.0)),
         }
         for name, bound in bounds.items()
+        if judge_times or name not in TIMES
     ]
 
 

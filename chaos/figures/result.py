@@ -17,14 +17,17 @@ ZEROS = ("acked_lost", "double_owner", "resurrected", "invented")
 TIMES = ("detect_ms", "recover_s", "settle_s")
 
 
-def result_of(experiment: dict[str, Any], journal: dict[str, Any], drill: Drill) -> dict[str, Any]:
+def result_of(
+    experiment: dict[str, Any], journal: dict[str, Any], drill: Drill, *, judge_times: bool
+) -> dict[str, Any]:
     """Everything about one drill, from Chaos Toolkit's journal and from what was measured."""
     drill.finish()
     figures = measure(drill)
-    promises = kept_or_not(bounds_of(experiment), figures)
+    promises = kept_or_not(bounds_of(experiment), figures, judge_times=judge_times)
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
-    reasons += [f"{name}: {where}" for name, where in _samples(figures["findings"])]
+    for findings in (figures["findings"], figures.get("meta"), figures.get("telegram")):
+        reasons += [f"{name}: {where}" for name, where in _samples(findings)]
     trouble = troubles_of(journal)
     verdict = "failed" if trouble else "broken" if reasons else "held"
     return about | {
@@ -39,6 +42,7 @@ def result_of(experiment: dict[str, Any], journal: dict[str, Any], drill: Drill)
         "times": {name: figures[name] for name in TIMES},
         "phases": [asdict(each) for each in phases(drill)],
         **_shares(drill),
+        **_outside(figures),
         "starts": _starts(drill, figures["lost_starts"]),
         "backlog_peak": figures["backlog"],
         "breaker_opened": figures["breaker_opened"],
@@ -88,7 +92,15 @@ def _unsteady(probe: dict[str, Any]) -> str:
     return f"before anything was broken: {str(said).strip()}"
 
 
+def _outside(figures: dict[str, Any]) -> dict[str, Any]:
+    """What is only there in drills of Meta and of Telegram."""
+    wanted = ("meta_twice", "delivery", "pressed")
+    return {name: figures[name] for name in wanted if figures.get(name) is not None}
+
+
 def _samples(findings: Any) -> list[tuple[str, str]]:
+    if findings is None:
+        return []
     return [(name, where) for name in findings.__slots__ for where in getattr(findings, name).samples[:3]]
 
 

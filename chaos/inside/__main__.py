@@ -7,6 +7,7 @@ CHAOS_SWITCHES names the folder of the switches. `disk:power` also remembers wha
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -25,10 +26,8 @@ def main(arguments: list[str]) -> None:
     for bug in bugs:
         plant(bug)
     _make_possible([fault.partition(":")[0] for fault in faults], process)
-    from cli.main import run
-
     sys.argv = ["trilha", *command]
-    run()
+    runpy.run_module("cli.main", run_name="__main__")
 
 
 def _make_possible(names: list[str], process: Process) -> None:

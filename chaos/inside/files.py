@@ -6,9 +6,10 @@ its place. Other processes of the machine have their own limits, so it does not 
 
 from __future__ import annotations
 
+import os
 import resource
+from contextlib import suppress
 from itertools import count
-from pathlib import Path
 
 from chaos.inside.process import Process
 
@@ -29,5 +30,11 @@ class Files:
 
 
 def _first_free() -> int:
-    taken = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
-    return next(number for number in count() if number not in taken)
+    return next(number for number in count() if not _is_open(number))
+
+
+def _is_open(descriptor: int) -> bool:
+    with suppress(OSError):
+        os.fstat(descriptor)
+        return True
+    return False

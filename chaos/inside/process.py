@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from chaos.inside.patch import replace
 from chaos.inside.sqlite_vfs import Watch, watch
+from runtime import lifecycle
 from runtime.settings import Settings, load_settings
 
 SQLITE = "sqlite+aiosqlite:///"
@@ -51,8 +53,9 @@ class Process:
         return self._watch(Path(url.removeprefix(SQLITE)).parent) if url.startswith(SQLITE) else None
 
     def catch_loop(self) -> None:
-        """The event loop of the command will be known as soon as it runs."""
-        from cli import processes
+        """The event loop of the command will be known as soon as it runs. The command must not be loaded yet."""
+        if "cli.processes" in sys.modules:
+            raise RuntimeError("the command has taken the genuine stop_on_signals already")
 
         def caught(stop_on_signals: Any) -> Any:
             def called() -> asyncio.Event:
@@ -63,7 +66,7 @@ class Process:
 
             return called
 
-        replace(processes, "stop_on_signals", caught)
+        replace(lifecycle, "stop_on_signals", caught)
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop; waits until there is one."""

@@ -94,10 +94,11 @@ class Flow:
     def _balance(self) -> None:
         """Read from the source only while there is room."""
         pause = self._held or self._queued > QUEUE_LIMIT
-        if pause == self._paused or self._source.transport is None:
+        source = self._source.transport
+        if pause == self._paused or source is None or source.is_closing():
             return
         self._paused = pause
         if pause:
-            self._source.transport.pause_reading()
+            source.pause_reading()
         else:
-            self._source.transport.resume_reading()
+            source.resume_reading()

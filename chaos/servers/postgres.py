@@ -47,25 +47,51 @@ class PostgresServer(Server):
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://postgres@{HOST}:{self.port}/{database}"
 
-    def create_database(self, name: str, *, template: str = "template1") -> str:
-        """Make a database, empty or as its template is, and return its URL. Nobody may be connected to the template."""
-        self._tool("createdb", "-T", template, name)
+    def create_database(self, name: str, *, template: str = "template1", on: Path | None = None) -> str:
+        """Make a database, empty or as its template is, and return its URL. Nobody may be connected to the template.
+
+        `on`: an empty directory that its tables are kept in, such as a small file system below `directory`.
+        """
+        self._tool("createdb", "-T", template, *(self._place(on) if on else ()), name)
         return self.url(name)
+
+    def _place(self, directory: Path) -> tuple[str, ...]:
+        if self._user is not None:
+            os.chown(directory, self._user.uid, self._user.gid)
+        self._tool("psql", "-qc", f"CREATE TABLESPACE {directory.name} LOCATION '{directory}'")
+        return ("-D", directory.name)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, and whoever is connected to it."""
         self._tool("dropdb", "--force", "--if-exists", name)
 
+    def back_up(self) -> None:
+        """Copy all that it keeps, while it runs; `restore` brings the copy back."""
+        self._tool("pg_basebackup", "-D", str(self._backup), "-X", "stream", "-c", "fast")
+        if self._user is not None:
+            for path in (self._backup, *self._backup.rglob("*")):
+                os.chown(path, self._user.uid, self._user.gid)
+
+    def restore(self) -> None:
+        """Put the copy of `back_up` in the place of the data of a server that does not run: whatever came after it is lost."""
+        shutil.rmtree(self.data)
+        self._backup.rename(self.data)
+
     @property
-    def _data(self) -> Path:
+    def _backup(self) -> Path:
+        return self.directory / "backup"
+
+    @property
+    def data(self) -> Path:
+        """The directory of everything that it keeps."""
         return self.directory / "data"
 
     def _launch(self) -> None:
-        if not (self._data / "PG_VERSION").exists():
+        if not (self.data / "PG_VERSION").exists():
             self._initialise()
         # A postmaster.pid left by SIGKILL is found stale by PostgreSQL itself: kill() waited for its processes.
         self._child.spawn(
-            [str(self._binaries / "postgres"), "-D", str(self._data), *self._settings()], self._user
+            [str(self._binaries / "postgres"), "-D", str(self.data), *self._settings()], self._user
         )
 
     def _settings(self) -> list[str]:
@@ -83,7 +109,7 @@ class PostgresServer(Server):
         if self._user is not None:
             self._hand_over(self._user)
         how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-        self._child.spawn([str(self._binaries / "initdb"), "-D", str(self._data), *how], self._user)
+        self._child.spawn([str(self._binaries / "initdb"), "-D", str(self.data), *how], self._user)
         if not self._died_within(START_SECONDS) or self._child.returncode != 0:
             self._child.kill()
             raise ServerFailed(f"initdb failed:\n{self._child.tail()}")

@@ -20,7 +20,10 @@ class StageSpec:
     machine. settings: TRILHA_ settings of all processes, in which {redis_port} and {sql_port}
     stand for the ports at which those are reached. inside: the faults (chaos/inside) that are made possible in the
     process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
-    on, such as 8m (needs root).
+    on, such as 8m (needs root). postgres_options: settings of PostgreSQL, such as max_connections=20. sql_tmpfs: size of a
+    file system of its own that PostgreSQL's tables are on (needs root). calm_s: seconds before anything is broken. quiet_s: at
+    the end, do not wait any longer for what is missing once nothing waits in a spool and nothing has changed for so many
+    seconds (0: wait on).
     """
 
     sql: Sql = "sqlite"
@@ -33,6 +36,10 @@ class StageSpec:
     inside: dict[str, list[str]] = field(default_factory=dict)
     crowd: dict[str, Any] = field(default_factory=dict)
     tmpfs: str = ""
+    postgres_options: tuple[str, ...] = ()
+    sql_tmpfs: str = ""
+    calm_s: float = 4.0
+    quiet_s: float = 0.0
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> StageSpec:
@@ -40,7 +47,8 @@ class StageSpec:
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(given) - known):
             raise ConfigError(f"a stage has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
-        spec = cls(**given | {"proxied": tuple(given.get("proxied", ()))})
+        lists = {name: tuple(given.get(name, ())) for name in ("proxied", "postgres_options")}
+        spec = cls(**given | lists)
         if spec.sql not in ("sqlite", "postgres"):
             raise ConfigError(f"sql of a stage is sqlite or postgres, not {spec.sql}")
         return spec

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Self
 
 from chaos.crowd.plan import Plan
+from chaos.crowd.process import TOLD
 from chaos.inside.switches import Switches
 from chaos.proxy.process import Proxy
 from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
 from chaos.servers.process import Server, environment
 from chaos.stage.home import BOT, SLUG, log_of, prepare
+from chaos.stage.meta import MetaServer, connect_pixel
 from chaos.stage.spec import StageSpec
+from chaos.stage.telegram import TelegramServer
 from chaos.stage.trilha import TrilhaProcess
 
 DATABASE = "drill"
@@ -25,7 +28,8 @@ class Stage:
     """A Trilha as its spec says, from `set_up` to `take_down`; nothing of it is left afterwards, whatever happened.
 
     `servers` are all that may be killed or frozen, by name: valkey, postgres, serve (serve-1 … when there are more), work,
-    bot. `proxies` stand before "redis" and "sql" where the spec says so.
+    bot, meta, telegram. The last two are of this machine, for who has the spec ask for them.
+    `proxies` stand before "redis" and "sql" where the spec says so.
     """
 
     def __init__(self, spec: StageSpec) -> None:
@@ -33,6 +37,8 @@ class Stage:
         self.folder = Path(tempfile.mkdtemp(prefix="trilha-drill-"))
         self.servers: dict[str, Server] = {}
         self.proxies: dict[str, Proxy] = {}
+        self.meta: MetaServer | None = None
+        self.telegram: TelegramServer | None = None
         self.api_key = ""
         self._stack = ExitStack()
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
@@ -54,8 +60,11 @@ class Stage:
         """Start the servers, prepare the home, start Trilha, and return when it answers."""
         self._mount()
         self._start_stores()
+        self._start_outside()
         self.settings = self._settings()
         self.api_key = prepare(self._home_settings(0))
+        if self.meta is not None:
+            connect_pixel(self._home_settings(0), self.meta.token)
         for name in self._names():
             self.servers[name] = self._stack.enter_context(self._process(name))
 
@@ -95,14 +104,38 @@ class Stage:
         return server
 
     @property
+    def the_meta(self) -> MetaServer:
+        """The Meta of this stage; RuntimeError where there is none."""
+        if self.meta is None:
+            raise RuntimeError("this stage has no Meta: its spec must say meta: true")
+        return self.meta
+
+    @property
+    def the_telegram(self) -> TelegramServer:
+        """The Telegram of this stage; RuntimeError where there is none."""
+        if self.telegram is None:
+            raise RuntimeError("this stage has no Telegram: its spec must say bot: true")
+        return self.telegram
+
+    @property
     def sqlite_file(self) -> Path:
         """SQLite's file, where that is the SQL tier."""
         return self.folder / "home" / "trilha.db"
 
     @property
+    def told_file(self) -> Path:
+        """Where the crowd writes down what it is told."""
+        return self.folder / TOLD
+
+    @property
     def spool_folder(self) -> Path:
         """Where all daemons have their spools."""
         return self.folder / ("small" if self.spec.tmpfs else "home") / "spool"
+
+    @property
+    def sql_disk(self) -> Path:
+        """The small file system that PostgreSQL's tables are on, where the spec says so."""
+        return self.postgres.directory / "small"
 
     @property
     def direct_sql_url(self) -> str:
@@ -137,24 +170,37 @@ class Stage:
     def _mount(self) -> None:
         if not self.spec.tmpfs:
             return
-        small = self.folder / "small"
-        small.mkdir()
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={self.spec.tmpfs}", "tmpfs", str(small)], check=True
-        )
-        self._stack.callback(subprocess.run, ["umount", "-l", str(small)], check=False)
+        self._mount_at(self.folder / "small", self.spec.tmpfs)
+
+    def _mount_at(self, place: Path, size: str) -> None:
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
+        self._stack.callback(subprocess.run, ["umount", "-l", str(place)], check=False)
 
     def _start_stores(self) -> None:
         if self.spec.redis:
             self.servers["valkey"] = self._stack.enter_context(ValkeyServer())
         if self.spec.sql == "postgres":
-            postgres = self._stack.enter_context(PostgresServer())
-            self.servers["postgres"] = postgres
-            self._postgres_url = postgres.create_database(DATABASE)
+            self._start_postgres()
         ports = {"redis": "valkey", "sql": "postgres"}
         for store in self.spec.proxied:
             proxy = Proxy(HOST, self.servers[ports[store]].port)
             self.proxies[store] = self._stack.enter_context(proxy)
+
+    def _start_postgres(self) -> None:
+        postgres = self._stack.enter_context(PostgresServer(options=self.spec.postgres_options))
+        self.servers["postgres"] = postgres
+        if self.spec.sql_tmpfs:
+            self._mount_at(self.sql_disk, self.spec.sql_tmpfs)
+            self._stack.callback(postgres.stop)  # before its disk goes
+        on = self.sql_disk if self.spec.sql_tmpfs else None
+        self._postgres_url = postgres.create_database(DATABASE, on=on)
+
+    def _start_outside(self) -> None:
+        if self.spec.meta:
+            self.servers["meta"] = self.meta = self._stack.enter_context(MetaServer())
+        if self.spec.bot:
+            self.servers["telegram"] = self.telegram = self._stack.enter_context(TelegramServer())
 
     def _settings(self) -> dict[str, str]:
         """What all processes have in common."""
@@ -166,6 +212,8 @@ class Stage:
             "TRILHA_SPOOL_DIR": str(self.spool_folder),
             "TRILHA_LOG_LEVEL": "info",
         }
+        for outside in (self.meta, self.telegram):
+            stores |= outside.settings if outside is not None else {}
         given = {f"TRILHA_{name.upper()}": self._filled(value) for name, value in self.spec.settings.items()}
         return home | stores | given
 

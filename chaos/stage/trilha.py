@@ -48,6 +48,10 @@ class TrilhaProcess(Server):
         if not self.alive:
             self._launch()
 
+    def is_ready(self) -> bool:
+        """Whether it says so."""
+        return self._answers()
+
     def get(self, path: str, seconds: float = 2.0) -> tuple[int, bytes]:
         """Status and body from the private listener; OSError when it does not answer."""
         connection = HTTPConnection(HOST, self.port, timeout=seconds)

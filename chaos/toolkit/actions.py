@@ -15,6 +15,7 @@ def inject(fault: str, called: str = "", **arguments: Any) -> None:
     name = called or made.says
     drill().breaking(name)
     current().faults[name] = made
+    drill().log.receipts_lost |= getattr(made, "loses_receipts", False)
     made.begin(drill().stage)
 
 

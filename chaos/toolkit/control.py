@@ -13,12 +13,17 @@ Experiment = dict[str, Any]
 
 
 def before_experiment_control(context: Experiment, **_: Any) -> None:
-    """Set up, and let the crowd come."""
+    """Set up, and let the crowd come. What fails here leaves no drill: Chaos Toolkit itself would go on with half of one."""
     now = current()
     spec = StageSpec.of(context.get("configuration", {}).get("stage", {}))
-    now.drill = Drill(spec, now.say)
+    now.drill = drill = Drill(spec, now.say)
     now.faults, now.measured = {}, None
-    now.drill.begin()
+    try:
+        drill.begin()
+    except BaseException:
+        now.drill = None
+        drill.close()
+        raise
 
 
 def after_method_control(**_: Any) -> None:
@@ -38,7 +43,7 @@ def after_experiment_control(context: Experiment, state: dict[str, Any], **_: An
     if now.drill is None:
         return
     try:
-        state["trilha"] = result_of(context, state, now.drill)
+        state["trilha"] = result_of(context, state, now.drill, judge_times=now.judge_times)
     finally:
         now.drill.close()
         now.drill = None

@@ -18,12 +18,16 @@ def _quiet(_text: str) -> None:
 
 @dataclass(slots=True)
 class Current:
-    """The drill, the faults that are there by what they are called, and what the probes have measured."""
+    """The drill, the faults that are there by what they are called, and what the probes have measured.
+
+    judge_times: whether promises of times count; not on a machine that others use meanwhile.
+    """
 
     drill: Drill | None = None
     faults: dict[str, Fault] = field(default_factory=dict)
     measured: dict[str, Any] | None = None
     say: Callable[[str], None] = _quiet
+    judge_times: bool = True
 
 
 _current = Current()

@@ -114,6 +114,16 @@ def test_a_stream_that_is_neither_protocol_is_passed_on_unheard() -> None:
     assert dialogue.answered(b"anything") == []
 
 
+@pytest.mark.parametrize(
+    "asked", [b"x" * 100_000, b"*1\r\n$-9\r\n", b"*1\r\n$99999999\r\n", b"*2\r\n$1\r\na\r\n$-9\r\n"]
+)
+def test_a_length_that_cannot_be_meant_ends_the_listening(asked: bytes) -> None:
+    dialogue = Dialogue()
+    dialogue.asked(asked)
+    dialogue.asked(b"\r\n*1\r\n$4\r\nPING\r\n")
+    assert dialogue.answered(b"+PONG\r\n") == []
+
+
 # ------------------------------------------------------------ PostgreSQL
 
 

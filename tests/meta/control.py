@@ -1,6 +1,7 @@
 """Where another process sets faults and reads what was accepted: /_fake/ on the same port. Bodies are JSON objects.
 
 GET  /_fake/accepted?pixel=&limit=100   {"count", "events": [{"pixel", "times", "event"}]}, the last ones first
+GET  /_fake/faulty                      {"event_ids"} of events that a call was refused for
 GET  /_fake/stats                       counts; `leaks` and `oddities` should be empty
 POST /_fake/faults                      {"fault": "throttle", "share": 0.1, …}: the arguments of faults.py
 POST /_fake/clear                       nothing is wrong any more
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from tests.meta.server import FakeMeta
 
 FAULTS = frozenset(
-    {"throttle", "fail", "refuse", "hang", "slow", "reset", "lose_answers", "short", "warn_version", "poison"}
+    {
+        *("throttle", "fail", "refuse", "hang", "slow", "reset", "lose_answers", "short", "warn_version"),
+        *("poison", "spoil"),
+    }
 )
 
 
@@ -36,6 +40,7 @@ class Control:
         self._meta = meta
         self._ways: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("GET", "accepted"): self._accepted,
+            ("GET", "faulty"): lambda _: {"event_ids": sorted(meta.kept.faulty)},
             ("GET", "stats"): self._stats,
             ("POST", "faults"): self._fault,
             ("POST", "clear"): lambda _: meta.faults.clear(),

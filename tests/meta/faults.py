@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
+from zlib import crc32
 
 from tests.meta.refusals import TIME, Refusal
 from tests.meta.troubles import FAILURES, THROTTLES, failed, throttled
@@ -51,6 +52,7 @@ class Struck:
 
 
 Effect = Callable[[Struck], None]
+_SPOILED = Refusal(code=100, subcode=TIME, user_message="This event cannot be accepted.")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +74,7 @@ class Faults:
         self._set: list[Fault] = []
         self.struck: Counter[str] = Counter()
         self.poisoned: dict[str, Refusal] = {}
+        self._spoils = 0
 
     # ------------------------------------------------------------ what may be set
 
@@ -146,10 +149,15 @@ class Faults:
         refusal = Refusal(code=code, subcode=subcode, user_message=says)
         self.poisoned.update(dict.fromkeys(event_ids, refusal))
 
+    def spoil(self, each: int) -> None:
+        """As if one event in `each` (2 or more) were poisoned, whichever those are by their ids, until `clear`."""
+        self._spoils = each
+
     def clear(self) -> None:
         """Nothing is wrong any more. Calls that hang or are slow stay so."""
         self._set.clear()
         self.poisoned.clear()
+        self._spoils = 0
 
     # ------------------------------------------------------------ for the server
 
@@ -157,6 +165,12 @@ class Faults:
     def names(self) -> list[str]:
         """What is set at the moment, in order."""
         return [fault.name for fault in self._set]
+
+    def poison_of(self, event_id: str | None) -> Refusal | None:
+        """Why this event is refused, whatever is in it."""
+        if event_id is not None and self._spoils and crc32(event_id.encode()) % self._spoils == 0:
+            return _SPOILED
+        return self.poisoned.get(event_id or "")
 
     def strike(self, pixel: str) -> Struck:
         """What befalls the call that has just come in."""

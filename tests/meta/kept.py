@@ -34,7 +34,7 @@ class Kept:
 
     accepted: the first copy of each event. received: how often it came. counted: how often Meta counts it, which is more
     than once when it came again after 48 hours. tested: what came with a test_event_code, apart from all of these.
-    unnamed: events without an id, which are never recognised again.
+    unnamed: events without an id, which are never recognised again. faulty: ids of events that a call was refused for.
     """
 
     def __init__(self, *, whole: bool) -> None:
@@ -44,6 +44,7 @@ class Kept:
         self.tested: list[tuple[str, dict[str, Any]]] = []
         self.unnamed: list[tuple[str, dict[str, Any]]] = []
         self.coverage: dict[tuple[str, str], Counter[str]] = {}
+        self.faulty: set[str] = set()
         self.oddities: list[str] = []
         self.leaks: list[str] = []
         self._whole = whole

@@ -186,10 +186,18 @@ class FakeMeta:
         check_batch(events)
         now = self._now()
         for number, event in enumerate(events):
-            check_event(event, number, now)
-            if event.get("event_id") in self.faults.poisoned:
-                raise Refused(self.faults.poisoned[event["event_id"]])
+            try:
+                self._judge(event, number, now)
+            except Refused:
+                if isinstance(event, dict):
+                    self.kept.faulty.add(str(event.get("event_id")))
+                raise
         return events
+
+    def _judge(self, event: dict[str, Any], number: int, now: float) -> None:
+        check_event(event, number, now)
+        if poison := self.faults.poison_of(event.get("event_id")):
+            raise Refused(poison)
 
     def _keep(self, pixel: str, events: list[dict[str, Any]], body: dict[str, Any]) -> None:
         if "test_event_code" in body:

@@ -67,6 +67,21 @@ def test_another_process_sets_faults_and_reads_what_was_accepted(served: httpx2.
     assert (stats["leaks"], stats["oddities"], stats["connections"]) == ([], [], 1)
 
 
+def test_one_event_in_so_many_is_refused_always_the_same_and_known_to_another_process(
+    served: httpx2.Client,
+) -> None:
+    assert order(served, "clear") == 200
+    assert order(served, "faults", fault="spoil", each=4) == 200
+    told = {f"event {n}": send(served, event_id=f"event {n}") for n in range(40)}
+    again = {name: send(served, event_id=name) for name in told}
+    spoilt = {name for name, answer in told.items() if answer == "100"}
+    assert told == again
+    assert 0 < len(spoilt) < 20
+    assert set(served.get("/_fake/faulty").json()["event_ids"]) == spoilt
+    assert order(served, "clear") == 200
+    assert {send(served, event_id=name) for name in spoilt} == {1}
+
+
 def test_another_process_revokes_and_renews_tokens(served: httpx2.Client) -> None:
     assert order(served, "clear") == 200
     assert order(served, "revoke", pixel=PIXEL) == 200

@@ -1,7 +1,8 @@
 """Where simulated people come in when the server is a process of its own: a Unix socket in its folder.
 
 One line of JSON per message, {"person": 42, "name": "Ana", "bot": "username", "text": "/start TOKEN", "seconds": 10},
-and one line back: {"reply": …, "buttons": [[{"text": …, "url": …}]]}, or {"error": …}.
+and one line back: {"reply": …, "buttons": [[{"text": …, "url": …}]]}, or {"error": …}. A line {"do": …} is an order of
+whoever runs a drill (control.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Self
 
+from tests.telegram.control import Control
 from tests.telegram.sent import Sent
 from tests.telegram.server import LoopbackTelegram
 
@@ -25,6 +27,7 @@ class Door:
 
     def __init__(self, telegram: LoopbackTelegram, folder: Path) -> None:
         self._telegram = telegram
+        self._control = Control(telegram)
         self._file = door_file(folder)
         self._visits: set[asyncio.Task[None]] = set()
 
@@ -57,10 +60,11 @@ class Door:
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
-            return await self._say(**json.loads(line))
+            said = json.loads(line)
+            return await (self._control.answer(said) if "do" in said else self._say(**said))
         except TimeoutError:
             return {"error": "no reply"}
-        except (ValueError, TypeError) as problem:
+        except (KeyError, ValueError, TypeError) as problem:
             return {"error": str(problem)}
 
     async def _say(

@@ -131,6 +131,30 @@ def test_the_door_says_what_is_wrong(served: Served) -> None:
     assert "error" in started(served[0], {})
 
 
+async def test_another_process_presses_start_breaks_things_and_reads_what_was_sent(
+    served: Served, echo: list[subprocess.Popen[str]]
+) -> None:
+    folder = served[0]
+    assert started(folder, {"do": "online", "bot": "echo_bot"}) == {"online": 0}
+    start_echo(served, echo)
+    assert start(folder, "one")["reply"] == "eco: /start one"
+    assert started(folder, {"do": "flood", "bot": "echo_bot", "seconds": 60}) == {}
+    assert start(folder, "two", seconds=0.5) == {"error": "no reply"}
+    press = {"do": "press", "person": 43, "name": "Bia", "bot": "echo_bot", "text": "/start x"}
+    assert started(folder, press)["message"] > 0
+    assert start(folder, "three")["reply"] == "eco: /start three"
+    assert started(folder, {"do": "online", "bot": "echo_bot"}) == {"online": 1}
+    sent = started(folder, {"do": "sent"})
+    assert (sorted(chat for chat, _ in sent["sent"]), sent["duplicates"]) == ([42, 42, 43], 0)
+
+
+@pytest.mark.parametrize(
+    "order", [{"do": "nothing"}, {"do": "drop", "bot": "x"}, {"do": "online", "bot": "x"}]
+)
+def test_an_order_that_cannot_be_understood_is_refused(served: Served, order: dict[str, str]) -> None:
+    assert "error" in started(served[0], order)
+
+
 class Redirect(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(302)

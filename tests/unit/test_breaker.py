@@ -113,6 +113,15 @@ def test_failed_probes_double_the_cooldown_to_its_limit_and_success_resets_it() 
     assert breaker.probe(now + 1.0) is not None
 
 
+def test_a_refused_probe_does_not_lengthen_the_cooldown() -> None:
+    """Nobody is there whom a probe could burden, so that whoever comes back is noticed within a second or two."""
+    breaker = opened()
+    for now in range(1, 10):
+        breaker.failed(breaker.probe(now) or 0, now, refused=True)
+        assert breaker.probe(now + 0.99) is None
+    assert breaker.probe(10) is not None
+
+
 def breaker_due(breaker: Breaker, now: float) -> bool:
     return breaker._due <= now
 

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from backends.codec import encode
 from backends.disk import DiskStore
 from backends.folders import FolderLock, private_folder
-from backends.spool import ASIDE, DATABASE, MEASURE_EVERY, Entry, Fact, Spool, spools_under
+from backends.spool import (
+    ASIDE,
+    DATABASE,
+    MEASURE_EVERY,
+    WRITER_LOCK,
+    Entry,
+    Fact,
+    Spool,
+    remove_unopened,
+    spools_under,
+)
 from domain.attribution import Start
 from domain.books import MINUTE_MS, BookEntry
 from domain.click import Click, Tombstone
@@ -486,3 +496,27 @@ def test_a_reader_waits_for_whoever_mends_the_log_of_a_dead_writer(tmp_path: Pat
     assert spooled_clicks(beside) == [click]
     assert pause.pauses == 1
     beside.close()
+
+
+def test_a_lock_that_cannot_be_had_for_want_of_a_file_is_an_outage(tmp_path: Path) -> None:
+    """No descriptor, no room: the store is down, and that is all that a redirect or the books may see of it."""
+    (private_folder(tmp_path / "s") / WRITER_LOCK).mkdir()
+    with pytest.raises(StoreUnavailable, match=r"writer\.lock"):
+        make_spool(tmp_path / "s")
+
+
+def test_what_an_opening_that_failed_has_left_is_removed(tmp_path: Path) -> None:
+    """A disk that stays full is tried again and again, and each try makes a folder of its own."""
+    folder = private_folder(tmp_path / "s")
+    for name in (DATABASE, f"{DATABASE}-wal", WRITER_LOCK):
+        (folder / name).touch()
+    remove_unopened(folder)
+    remove_unopened(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_of_a_spool_is_not_removed(tmp_path: Path) -> None:
+    folder = private_folder(tmp_path / "s")
+    (folder / "of-the-operator").touch()
+    remove_unopened(folder)
+    assert [path.name for path in folder.iterdir()] == ["of-the-operator"]

@@ -18,8 +18,11 @@ Steps = Generator[Applied | None, None, None]
 Reading = Generator[None, None, bytes]
 
 
+KEPT_LIMIT = 65_536  # bytes of a line or a name; longer ones are of no protocol that is read here
+
+
 class Cursor:
-    """What has come and is not read yet."""
+    """What has come and is not read yet. Its readers raise ValueError at lengths that cannot be meant."""
 
     def __init__(self) -> None:
         self._data = b""
@@ -51,6 +54,8 @@ class Cursor:
 
     def take(self, size: int) -> Reading:
         """So many bytes."""
+        if not 0 <= size <= KEPT_LIMIT:
+            raise ValueError(size)
         while len(self._data) - self._at < size:
             yield
         self._at += size
@@ -59,12 +64,16 @@ class Cursor:
     def line(self) -> Reading:
         """Up to the next CRLF, without it."""
         while (end := self._data.find(b"\r\n", self._at)) < 0:
+            if len(self._data) - self._at > KEPT_LIMIT:
+                raise ValueError("no line")
             yield
         start, self._at = self._at, end + 2
         return self._data[start:end]
 
     def skip(self, size: int) -> Generator[None, None, None]:
         """Pass over so many bytes, keeping none."""
+        if size < 0:
+            raise ValueError(size)
         while size > (there := len(self._data) - self._at):
             size -= there
             self._at += there
