@@ -136,7 +136,7 @@ def _waiting(file: Path) -> int:
 
 def waiting_entries(spools: Path) -> int:
     """How many entries lie in the spools below that folder, their own counts included: diskcache keeps the number."""
-    wanted = "SELECT value FROM Settings WHERE key = 'count'"
+    wanted = "SELECT COALESCE(SUM(value), 0) FROM Settings WHERE key = 'count'"  # a spool that is being made has none
     files = spools.rglob("cache.db") if spools.is_dir() else ()
     return sum(_counted(file, lambda connection: connection.execute(wanted).fetchone()[0]) for file in files)
 
