@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from chaos.figures.timeline import timeline, total
 from chaos.watch import DURABILITIES, Sample
 
 ZEROS = ("acked_lost", "double_owner", "resurrected", "invented")
+EFFECTS = {"double_effects": "effects", "missing_effects": "effects"}  # one figure of two findings
 TIMES = ("detect_ms", "recover_s", "settle_s")
 
 
@@ -23,10 +24,11 @@ def result_of(
     """Everything about one drill, from Chaos Toolkit's journal and from what was measured."""
     drill.finish()
     figures = measure(drill)
-    promises = kept_or_not(bounds_of(experiment), figures, judge_times=judge_times)
+    bounds = bounds_of(experiment)
+    promises = kept_or_not(bounds, figures, judge_times=judge_times)
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
-    reasons += [f"{name}: {where}" for name, where in _samples(figures["findings"])]
+    reasons += [f"{name}: {where}" for name, where in _samples(figures["findings"], bounds)]
     trouble = troubles_of(journal)
     verdict = "failed" if trouble else "broken" if reasons else "held"
     return about | {
@@ -90,8 +92,10 @@ def _unsteady(probe: dict[str, Any]) -> str:
     return f"before anything was broken: {str(said).strip()}"
 
 
-def _samples(findings: Any) -> list[tuple[str, str]]:
-    return [(name, where) for name in findings.__slots__ for where in getattr(findings, name).samples[:3]]
+def _samples(findings: Any, bounds: Collection[str]) -> list[tuple[str, str]]:
+    """Places of what was promised not to be."""
+    promised = [name for name in findings.__slots__ if EFFECTS.get(name, name) in bounds]
+    return [(name, where) for name in promised for where in getattr(findings, name).samples[:3]]
 
 
 def _shares(drill: Drill) -> dict[str, Any]:
