@@ -27,8 +27,9 @@ class PostgresPool:
         self._held.append(Sessions(stage.direct_sql_url))
         ours: list[int] = []
         for _ in range(ROUNDS):
-            ours += _all_that_are_left(self._held[-1])
-            if not self._held[-1].ask(_OTHERS, DATABASE, ours):
+            more = _all_that_are_left(self._held[-1])
+            ours += more
+            if not self._held[-1].ask(_OTHERS, DATABASE, ours) and not more:
                 return
             time.sleep(END_SECONDS)  # which a connection that was cut takes to give its place up
         raise RuntimeError("others took the connections before us, again and again")
