@@ -140,8 +140,9 @@ def _waiting(file: Path) -> int:
 
 def waiting_entries(spools: Path) -> int:
     """How many entries lie in the spools below that folder, their own counts included: diskcache keeps the number."""
-    wanted = "SELECT value FROM Settings WHERE key = 'count'"
-    files = spools.rglob("cache.db") if spools.is_dir() else ()
+    wanted = "SELECT COALESCE(SUM(value), 0) FROM Settings WHERE key = 'count'"  # a spool that is being made has none
+    # Not rglob, which fails on a folder that is removed while it looks: so are spools whose daemon is gone.
+    files = list(spools.glob("*/cache.db"))
     return sum(_counted(file, lambda connection: connection.execute(wanted).fetchone()[0]) for file in files)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from chaos.faults._sessions import Sessions
@@ -11,7 +12,7 @@ _OTHERS = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname = $1 AND pid <> ALL ($2) AND backend_type = 'client backend'"
 )
-ROUNDS = 5
+ROUNDS, END_SECONDS = 40, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +27,11 @@ class PostgresPool:
         self._held.append(Sessions(stage.direct_sql_url))
         ours: list[int] = []
         for _ in range(ROUNDS):
-            ours += _all_that_are_left(self._held[-1])
-            if not self._held[-1].ask(_OTHERS, DATABASE, ours):
+            more = _all_that_are_left(self._held[-1])
+            ours += more
+            if not self._held[-1].ask(_OTHERS, DATABASE, ours) and not more:
                 return
+            time.sleep(END_SECONDS)  # which a connection that was cut takes to give its place up
         raise RuntimeError("others took the connections before us, again and again")
 
     def end(self, stage: Stage) -> None:  # noqa: ARG002  the connections are known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from chaos.figures.timeline import timeline, total
 from chaos.watch import DURABILITIES, Sample
 
 ZEROS = ("acked_lost", "double_owner", "resurrected", "invented")
+EFFECTS = {"double_effects": "effects", "missing_effects": "effects"}  # one figure of two findings
 TIMES = ("detect_ms", "recover_s", "settle_s")
 
 
@@ -23,11 +24,16 @@ def result_of(
     """Everything about one drill, from Chaos Toolkit's journal and from what was measured."""
     drill.finish()
     figures = measure(drill)
-    promises = kept_or_not(bounds_of(experiment), figures, judge_times=judge_times)
+    bounds = bounds_of(experiment)
+    promises = kept_or_not(bounds, figures, judge_times=judge_times)
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
+<<<<<<< HEAD
     for findings in (figures["findings"], figures.get("meta"), figures.get("telegram")):
         reasons += [f"{name}: {where}" for name, where in _samples(findings)]
+=======
+    reasons += [f"{name}: {where}" for name, where in _samples(figures["findings"], bounds)]
+>>>>>>> w-sql
     trouble = troubles_of(journal)
     verdict = "failed" if trouble else "broken" if reasons else "held"
     return about | {
@@ -92,6 +98,7 @@ def _unsteady(probe: dict[str, Any]) -> str:
     return f"before anything was broken: {str(said).strip()}"
 
 
+<<<<<<< HEAD
 def _outside(figures: dict[str, Any]) -> dict[str, Any]:
     """What is only there in drills of Meta and of Telegram."""
     wanted = ("meta_twice", "delivery", "pressed")
@@ -102,6 +109,12 @@ def _samples(findings: Any) -> list[tuple[str, str]]:
     if findings is None:
         return []
     return [(name, where) for name in findings.__slots__ for where in getattr(findings, name).samples[:3]]
+=======
+def _samples(findings: Any, bounds: Collection[str]) -> list[tuple[str, str]]:
+    """Places of what was promised not to be."""
+    promised = [name for name in findings.__slots__ if EFFECTS.get(name, name) in bounds]
+    return [(name, where) for name in promised for where in getattr(findings, name).samples[:3]]
+>>>>>>> w-sql
 
 
 def _shares(drill: Drill) -> dict[str, Any]:
