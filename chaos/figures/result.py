@@ -28,12 +28,8 @@ def result_of(
     promises = kept_or_not(bounds, figures, judge_times=judge_times)
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
-<<<<<<< HEAD
     for findings in (figures["findings"], figures.get("meta"), figures.get("telegram")):
-        reasons += [f"{name}: {where}" for name, where in _samples(findings)]
-=======
-    reasons += [f"{name}: {where}" for name, where in _samples(figures["findings"], bounds)]
->>>>>>> w-sql
+        reasons += [f"{name}: {where}" for name, where in _samples(findings, bounds)]
     trouble = troubles_of(journal)
     verdict = "failed" if trouble else "broken" if reasons else "held"
     return about | {
@@ -98,23 +94,18 @@ def _unsteady(probe: dict[str, Any]) -> str:
     return f"before anything was broken: {str(said).strip()}"
 
 
-<<<<<<< HEAD
 def _outside(figures: dict[str, Any]) -> dict[str, Any]:
     """What is only there in drills of Meta and of Telegram."""
     wanted = ("meta_twice", "delivery", "pressed")
     return {name: figures[name] for name in wanted if figures.get(name) is not None}
 
 
-def _samples(findings: Any) -> list[tuple[str, str]]:
-    if findings is None:
-        return []
-    return [(name, where) for name in findings.__slots__ for where in getattr(findings, name).samples[:3]]
-=======
 def _samples(findings: Any, bounds: Collection[str]) -> list[tuple[str, str]]:
     """Places of what was promised not to be."""
+    if findings is None:
+        return []
     promised = [name for name in findings.__slots__ if EFFECTS.get(name, name) in bounds]
     return [(name, where) for name in promised for where in getattr(findings, name).samples[:3]]
->>>>>>> w-sql
 
 
 def _shares(drill: Drill) -> dict[str, Any]:
