@@ -312,7 +312,10 @@ def test_people_whom_telegram_does_not_hear_go_on_waiting(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "fault",
-    ["telegram_flood_wait", "telegram_drop", "telegram_unreachable", "telegram_silent", "telegram_migration"],
+    [
+        *("telegram_flood_wait", "telegram_drop", "telegram_unreachable", "telegram_silent"),
+        *("telegram_migration", "telegram_lost_answers"),
+    ],
 )
 def test_a_fault_of_telegrams_is_understood_by_it(stage: Stage, telegram: TelegramServer, fault: str) -> None:
     made = make_fault(fault, {})
