@@ -19,7 +19,7 @@ from chaoslib.types import Strategy
 from chaos.catalogue import experiment_called
 from chaos.inside.__main__ import SABOTAGE
 from chaos.report.result import Drill
-from chaos.run import Listener
+from chaos.run import Listener, without_run
 from chaos.toolkit.current import current
 from domain.errors import ConfigError
 
@@ -93,7 +93,7 @@ def prove(bugs: Sequence[Planted], listener: Listener) -> list[Proof]:
 
 def _proved(planted: Planted, number: int, total: int, listener: Listener) -> Proof:
     listener.started(f"{planted.bug} in {planted.drill}", number, total)
-    proof = Proof(planted=planted, drill=_run(with_bug(planted), listener.said))
+    proof = Proof(planted=planted, drill=_run(planted, listener.said))
     listener.said(proof.says)
     return proof
 
@@ -112,11 +112,12 @@ def with_bug(planted: Planted) -> Content:
     return content
 
 
-def _run(content: Content, say: Callable[[str], None]) -> Drill:
+def _run(planted: Planted, say: Callable[[str], None]) -> Drill:
     """Without the look before the fault: a bug that shows in fair weather too would keep the drill from being carried out."""
     logging.getLogger("logzero_default").setLevel(logging.CRITICAL)
     current().say = say
-    journal = run_experiment(content, strategy=Strategy.AFTER_METHOD)
+    journal = run_experiment(with_bug(planted), strategy=Strategy.AFTER_METHOD)
     if "trilha" not in journal:
-        raise RuntimeError(f"the drill ended as {journal.get('status', 'nothing')}")
+        why = f"the experiment ended as {journal.get('status', 'nothing')}"
+        return without_run(experiment_called(planted.drill), "failed", [why])
     return msgspec.convert(journal["trilha"], Drill)
