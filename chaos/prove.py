@@ -30,6 +30,7 @@ LONGEST_PAUSE = 3.0
 STAGE = {"calm_s": 1.0, "quiet_s": 3.0}
 # With time to answer, a slow machine makes no click token_only, of which nothing is promised.
 PATIENT = {"deadline_ms": "1000"}
+FEWER = {"rate": 100.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,10 @@ def with_bug(planted: Planted) -> Content:
     """The drill with the bug in it, and as short as it can be."""
     content = deepcopy(experiment_called(planted.drill).load())
     stage = content["configuration"]["stage"]
-    stage |= STAGE | {"settings": stage.get("settings", {}) | PATIENT}
+    stage |= STAGE | {
+        "settings": stage.get("settings", {}) | PATIENT,
+        "crowd": stage.get("crowd", {}) | FEWER,
+    }
     inside = stage.setdefault("inside", {})
     for process in planted.into:
         inside[process] = [*inside.get(process, []), SABOTAGE + planted.bug]
