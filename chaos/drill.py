@@ -220,7 +220,7 @@ class Drill:
             input=said.encode(),
             stdout=subprocess.DEVNULL,
             check=True,
-            timeout=60,
+            timeout=180,
         )
 
 

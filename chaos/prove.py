@@ -19,7 +19,7 @@ from chaoslib.types import Strategy
 from chaos.catalogue import experiment_called
 from chaos.inside.__main__ import SABOTAGE
 from chaos.report.result import Drill
-from chaos.run import Listener
+from chaos.run import Listener, without_run
 from chaos.toolkit.current import current
 from domain.errors import ConfigError
 
@@ -30,6 +30,7 @@ LONGEST_PAUSE = 3.0
 STAGE = {"calm_s": 1.0, "quiet_s": 3.0}
 # With time to answer, a slow machine makes no click token_only, of which nothing is promised.
 PATIENT = {"deadline_ms": "1000"}
+FEWER = {"rate": 100.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def prove(bugs: Sequence[Planted], listener: Listener) -> list[Proof]:
 
 def _proved(planted: Planted, number: int, total: int, listener: Listener) -> Proof:
     listener.started(f"{planted.bug} in {planted.drill}", number, total)
-    proof = Proof(planted=planted, drill=_run(with_bug(planted), listener.said))
+    proof = Proof(planted=planted, drill=_run(planted, listener.said))
     listener.said(proof.says)
     return proof
 
@@ -102,7 +103,10 @@ def with_bug(planted: Planted) -> Content:
     """The drill with the bug in it, and as short as it can be."""
     content = deepcopy(experiment_called(planted.drill).load())
     stage = content["configuration"]["stage"]
-    stage |= STAGE | {"settings": stage.get("settings", {}) | PATIENT}
+    stage |= STAGE | {
+        "settings": stage.get("settings", {}) | PATIENT,
+        "crowd": stage.get("crowd", {}) | FEWER,
+    }
     inside = stage.setdefault("inside", {})
     for process in planted.into:
         inside[process] = [*inside.get(process, []), SABOTAGE + planted.bug]
@@ -112,11 +116,12 @@ def with_bug(planted: Planted) -> Content:
     return content
 
 
-def _run(content: Content, say: Callable[[str], None]) -> Drill:
+def _run(planted: Planted, say: Callable[[str], None]) -> Drill:
     """Without the look before the fault: a bug that shows in fair weather too would keep the drill from being carried out."""
     logging.getLogger("logzero_default").setLevel(logging.CRITICAL)
     current().say = say
-    journal = run_experiment(content, strategy=Strategy.AFTER_METHOD)
+    journal = run_experiment(with_bug(planted), strategy=Strategy.AFTER_METHOD)
     if "trilha" not in journal:
-        raise RuntimeError(f"the drill ended as {journal.get('status', 'nothing')}")
+        why = f"the experiment ended as {journal.get('status', 'nothing')}"
+        return without_run(experiment_called(planted.drill), "failed", [why])
     return msgspec.convert(journal["trilha"], Drill)

@@ -52,16 +52,17 @@ def _heard(experiment: Experiment, number: int, total: int, listener: Listener) 
 def run_drill(experiment: Experiment, say: Callable[[str], None]) -> Drill:
     """Run one. Never raises for what goes wrong in it: that is its verdict."""
     if experiment.missing:
-        return _without_run(experiment, "skipped", experiment.missing)
+        return without_run(experiment, "skipped", experiment.missing)
     logging.getLogger("logzero_default").setLevel(logging.CRITICAL)
     current().say = say
     journal = run_experiment(experiment.load(), strategy=Strategy.DEFAULT)
     if "trilha" not in journal:
-        return _without_run(experiment, "failed", [_why(journal)])
+        return without_run(experiment, "failed", [_why(journal)])
     return msgspec.convert(journal["trilha"], Drill)
 
 
-def _without_run(experiment: Experiment, verdict: Verdict, reasons: Sequence[str]) -> Drill:
+def without_run(experiment: Experiment, verdict: Verdict, reasons: Sequence[str]) -> Drill:
+    """A drill that was not carried out, and why."""
     return Drill(
         name=experiment.name,
         title=experiment.title,

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -106,11 +107,16 @@ class Settler:
         # A spool's calls all come from one thread, and none of them blocks the loop.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settle")
 
-    async def drain(self) -> int:
-        """Settle until every spool is empty; the number of records. Raises StoreUnavailable; nothing is lost then."""
-        total = 0
+    async def drain(self, *, seconds: float = inf) -> int:
+        """Settle until every spool is empty, or for so long: while clicks come no spool stays empty. The number of records.
+
+        Raises StoreUnavailable. What is not settled stays in the spools.
+        """
+        total, until = 0, self._clock.monotonic() + seconds
         while moved := await self.once():
             total += moved
+            if self._clock.monotonic() >= until:
+                break
         return total
 
     async def once(self) -> int:

@@ -39,6 +39,8 @@ from runtime.logs import get_logger
 from runtime.settings import Settings
 
 IDLE_SECONDS = 0.2
+# Of the ten seconds after SIGTERM that service managers give at least (docker stop).
+DRAIN_SECONDS = 5.0
 DOWN_SECONDS = 1.0
 KEYS_SECONDS = 60.0
 SCORING_SECONDS = 1.0
@@ -51,7 +53,7 @@ _log = get_logger("trilha.work")
 async def work(
     settings: Settings, clock: Clock, stop: asyncio.Event, observer: Observer | None = None
 ) -> None:
-    """Settle and deliver until `stop`, then settle what is left. ConfigError when another worker settles these spools."""
+    """Settle and deliver until `stop`, then settle what is left, for at most DRAIN_SECONDS. ConfigError when another worker settles these spools."""
     lock = lock_settling(settings)
     keyring = Keyring(settings.secrets, clock)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
@@ -152,6 +154,6 @@ async def _settle_until(stop: asyncio.Event, settler: Settler) -> None:
         if not moved:
             await sleep_until(stop, IDLE_SECONDS)
     try:
-        await settler.drain()
+        await settler.drain(seconds=DRAIN_SECONDS)
     except StoreUnavailable as error:
         _log.warning("what is in the spools stays there", reason=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -65,13 +66,13 @@ class Workbench:
         self.flaky = Flaky(ledger)
         self.settler = self.make_settler()
 
-    def make_settler(self, batch: int = 4) -> Settler:
+    def make_settler(self, batch: int = 4, clock: ManualClock | None = None) -> Settler:
         return Settler(
             folders=lambda: spools_under(self.root),
             open_spool=spool_beside,
             ledger=self.flaky,  # type: ignore[arg-type]
             enrich=lambda batch: {click.id: Enrichment() for click in batch},
-            clock=ManualClock(),
+            clock=clock or ManualClock(),
             batch=batch,
         )
 
@@ -180,6 +181,32 @@ async def test_a_start_may_be_settled_before_its_click(bench: Workbench) -> None
         NOW + 1000,
         True,
     )
+
+
+async def test_draining_ends_in_its_time_while_clicks_keep_coming_and_what_is_left_stays(
+    bench: Workbench,
+) -> None:
+    clock = ManualClock()
+    spool = make_spool(bench.root / "daemon")
+    into_sql = bench.flaky.settle
+
+    def click() -> None:
+        made = bare_click()
+        spool.append([(made, encode(made))])
+
+    async def settle_while_another_comes(*facts: Any) -> None:
+        await into_sql(*facts)
+        clock.advance(1.0)
+        click()
+
+    bench.flaky.settle = settle_while_another_comes  # type: ignore[method-assign]
+    settler = bench.make_settler(clock=clock)
+    click()
+    await settler.drain(seconds=3.0)
+    await settler.close()
+    assert await bench.count(clicks) == 3
+    assert spool.newest(10)
+    spool.close()
 
 
 async def test_an_empty_root_is_drained(bench: Workbench) -> None:
