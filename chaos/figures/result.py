@@ -28,8 +28,8 @@ def result_of(
     promises = kept_or_not(bounds, figures, judge_times=judge_times)
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
-    for findings in (figures["findings"], figures.get("meta"), figures.get("telegram")):
-        reasons += [f"{name}: {where}" for name, where in _samples(findings, bounds)]
+    for prefix, findings in (("", "findings"), ("meta_", "meta"), ("telegram_", "telegram")):
+        reasons += [f"{name}: {where}" for name, where in _samples(prefix, figures.get(findings), bounds)]
     trouble = troubles_of(journal)
     verdict = "failed" if trouble else "broken" if reasons else "held"
     return about | {
@@ -100,12 +100,12 @@ def _outside(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: figures[name] for name in wanted if figures.get(name) is not None}
 
 
-def _samples(findings: Any, bounds: Collection[str]) -> list[tuple[str, str]]:
+def _samples(prefix: str, findings: Any, bounds: Collection[str]) -> list[tuple[str, str]]:
     """Places of what was promised not to be."""
     if findings is None:
         return []
-    promised = [name for name in findings.__slots__ if EFFECTS.get(name, name) in bounds]
-    return [(name, where) for name in promised for where in getattr(findings, name).samples[:3]]
+    promised = [name for name in findings.__slots__ if EFFECTS.get(name, prefix + name) in bounds]
+    return [(prefix + name, where) for name in promised for where in getattr(findings, name).samples[:3]]
 
 
 def _shares(drill: Drill) -> dict[str, Any]:
