@@ -20,8 +20,8 @@ def before_experiment_control(context: Experiment, **_: Any) -> None:
     now.faults, now.measured = {}, None
     try:
         drill.begin()
-    except BaseException:
-        now.drill = None
+    except BaseException as error:
+        now.drill, now.trouble = None, f"{type(error).__name__}: {error}"
         drill.close()
         raise
 

@@ -20,7 +20,7 @@ def _quiet(_text: str) -> None:
 class Current:
     """The drill, the faults that are there by what they are called, and what the probes have measured.
 
-    judge_times: whether promises of times count; not on a machine that others use meanwhile.
+    judge_times: whether promises of times count; not on a machine that others use meanwhile. trouble: why there is no drill.
     """
 
     drill: Drill | None = None
@@ -28,6 +28,7 @@ class Current:
     measured: dict[str, Any] | None = None
     say: Callable[[str], None] = _quiet
     judge_times: bool = True
+    trouble: str = "the experiment needs the control chaos.toolkit.control"
 
 
 _current = Current()
@@ -39,7 +40,7 @@ def current() -> Current:
 
 
 def drill() -> Drill:
-    """The drill; RuntimeError outside of one, such as an experiment without the control."""
+    """The drill; RuntimeError with the reason where there is none."""
     if _current.drill is None:
-        raise RuntimeError("no drill is under way: the experiment needs the control chaos.toolkit.control")
+        raise RuntimeError(f"no drill is under way: {_current.trouble}")
     return _current.drill
