@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from chaos.stage.home import BOT
 from chaos.stage.stage import Stage
+from chaos.stage.trilha import wait_until
+
+SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,4 +28,9 @@ class TelegramMigration:
         stage.the_telegram.order("forget_keys")
 
     def end(self, stage: Stage) -> None:
-        """The account stays where it is."""
+        """Returns once the bot was sent there; TimeoutError if it does not log in."""
+        wait_until("the bot was sent to its data centre", lambda: _is_there(stage), SECONDS, poll=0.2)
+
+
+def _is_there(stage: Stage) -> bool:
+    return stage.the_telegram.order("migrating", bot=BOT)["dc"] is None

@@ -314,7 +314,7 @@ def test_people_whom_telegram_does_not_hear_go_on_waiting(tmp_path: Path) -> Non
     "fault",
     [
         *("telegram_flood_wait", "telegram_drop", "telegram_unreachable", "telegram_silent"),
-        *("telegram_migration", "telegram_lost_answers"),
+        "telegram_lost_answers",
     ],
 )
 def test_a_fault_of_telegrams_is_understood_by_it(stage: Stage, telegram: TelegramServer, fault: str) -> None:
@@ -323,6 +323,17 @@ def test_a_fault_of_telegrams_is_understood_by_it(stage: Stage, telegram: Telegr
     made.end(stage)
     made.end(stage)
     assert telegram.order("online", bot=BOT) == {"online": 0}
+
+
+def test_a_move_that_the_bot_never_makes_fails_its_drill(
+    stage: Stage, telegram: TelegramServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaos.faults.telegram_migration.SECONDS", 0.1)
+    moved = make_fault("telegram_migration", {"dc": 3})
+    moved.begin(stage)
+    assert telegram.order("migrating", bot=BOT) == {"dc": 3}
+    with pytest.raises(TimeoutError):
+        moved.end(stage)
 
 
 def test_an_order_that_is_refused_is_an_error(meta: MetaServer, telegram: TelegramServer) -> None:

@@ -3,6 +3,7 @@
 press    {"person", "name", "bot", "text"}: said at once, no reply is waited for; {"message": id}, 0 if the bot is banned
 sent     {"sent": [[chat id, message id], …], "duplicates": n}: all that bots have sent, in order
 online   {"bot"}: {"online": n}, how many clients of it get updates
+migrating {"bot"}: {"dc": where it will be sent at its next login}, null once it was
 flood, flood_logins, trouble, migrate           {"bot", …}: the arguments of faults.py
 drop, freeze, thaw, bad_salt, hold_pushes, release_pushes, lose_answers, delay, repeat_updates, advance     likewise
 refuse, accept                                  new connections are refused, and are welcome again
@@ -41,6 +42,8 @@ class Control:
                 return {"sent": sent, "duplicates": self._telegram.duplicates}
             case "online":
                 return {"online": self._telegram.online(self._bot(said["bot"]))}
+            case "migrating":
+                return {"dc": self._bot(said["bot"]).migrate_to}
             case order if order in OF_A_BOT:
                 getattr(self._telegram, order)(self._bot(said.pop("bot", "")), **said)
             case order if order in OF_ALL:

@@ -142,6 +142,8 @@ async def test_another_process_presses_start_breaks_things_and_reads_what_was_se
     assert start(folder, "two", seconds=0.5) == {"error": "no reply"}
     press = {"do": "press", "person": 43, "name": "Bia", "bot": "echo_bot", "text": "/start x"}
     assert started(folder, press)["message"] > 0
+    assert started(folder, {"do": "migrate", "bot": "echo_bot", "dc": 4}) == {}
+    assert started(folder, {"do": "migrating", "bot": "echo_bot"}) == {"dc": 4}
     assert start(folder, "three")["reply"] == "eco: /start three"
     assert started(folder, {"do": "online", "bot": "echo_bot"}) == {"online": 1}
     sent = started(folder, {"do": "sent"})
