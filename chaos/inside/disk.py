@@ -4,10 +4,10 @@ Models a full disk (`write="full"`), a failing one (`write="io"`, `sync="io"`: a
 forgotten, and the next fsync says nothing of them), a slow one (`sync_ms`), and a power cut (`power=True`): the process is
 gone at once, and of each file the disk has what was fsync'd.
 
-It cannot say what a power cut does to files that another process writes: that one must write nothing from
-the moment on at which this process has opened them, and be killed before anybody opens them again: kill the worker, and
-let the daemon begin with a fresh spool. Directories are taken for durable, and pages
-are lost whole. Files that are not SQLite's, such as the copy of the catalog, are written as ever.
+It cannot say what a power cut does to files that another process writes: that one must write nothing from the moment on at
+which this process has opened them, and be killed before anybody opens them again. So kill the worker, and let the daemon
+begin with a fresh spool. Directories are taken for durable, and pages are lost whole. Files that are not SQLite's, such as
+the copy of the catalog, are written as ever.
 """
 
 from __future__ import annotations
