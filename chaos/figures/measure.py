@@ -73,7 +73,7 @@ def measure(drill: Drill) -> dict[str, Any]:
 def phases(drill: Drill) -> list[Phase]:
     """Before the first fault, while any fault was there, and after the last."""
     log, clicks = drill.log, drill.told().clicks
-    end = (log.ended or log.zero) - log.zero
+    end = (log.ended or time.monotonic()) - log.zero
     if not log.windows:
         return [phase("before", clicks, 0.0, end, log.zero)]
     first = log.windows[0].began - log.zero
