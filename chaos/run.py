@@ -56,6 +56,8 @@ def run_drill(experiment: Experiment, say: Callable[[str], None]) -> Drill:
     logging.getLogger("logzero_default").setLevel(logging.CRITICAL)
     current().say = say
     journal = run_experiment(experiment.load(), strategy=Strategy.DEFAULT)
+    if journal["status"] == "interrupted":  # Chaos Toolkit keeps it to itself
+        raise KeyboardInterrupt
     if "trilha" not in journal:
         return without_run(experiment, "failed", [_why(journal)])
     return msgspec.convert(journal["trilha"], Drill)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.common import Json
+from cli.interrupts import ended_by_sigterm
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def prove_drills(
     from chaos.prove import prove, wanted
     from chaos.report.live import Live
 
-    with Live(Console(stderr=True)) as live:
+    with ended_by_sigterm(), Live(Console(stderr=True)) as live:
         proofs = prove(wanted(bugs or ()), live)
     for proof in proofs:
         print(f"{proof.planted.bug:28} {proof.planted.drill:24} {proof.says}")
@@ -142,7 +143,7 @@ def _run(
     from chaos.run import run_drills
 
     before = _read(previous) if previous else None
-    with Live(Console(stderr=True)) as live:
+    with ended_by_sigterm(), Live(Console(stderr=True)) as live:
         report = run_drills(wanted, live, judge_times=not untimed)
     if folder is not None:
         _write(report, before, folder)

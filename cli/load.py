@@ -1,18 +1,16 @@
 """trilha load: how fast, beside what a plain redirect costs on the same machine."""
 
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import load_run
 from cli.common import CLOCK, Json
+from cli.interrupts import ended_by_sigterm
 from cli.load_run import LOADTESTS_MISSING
 from cli.valkey import find_valkey
 from domain.errors import ConfigError
@@ -143,17 +141,3 @@ def progress() -> Callable[[str], None]:
         print(f"{CLOCK.monotonic() - began:5.0f} s  {line}", file=sys.stderr, flush=True)
 
     return say
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the ladder as Ctrl-C does: its children are ended, and its folder is removed."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.common import Json, show_table
+from cli.interrupts import ended_by_sigterm
 from domain.errors import ConfigError
 from privacy.secret_file import private_text
 
@@ -74,7 +75,7 @@ def run(
 
     Exits 1 when the owner's thresholds are missed, the generator was too late to tell, or a click was lost.
     """
-    from cli.load import ended_by_sigterm, need_valkey, progress
+    from cli.load import need_valkey, progress
 
     try:
         from loadtests.machine import default_folder
@@ -146,7 +147,7 @@ def capacity(
 
     Exits 1 when a click was lost meanwhile. Needs wrk, Valkey and, for its rows, PostgreSQL.
     """
-    from cli.load import ended_by_sigterm, need_valkey, progress
+    from cli.load import need_valkey, progress
 
     try:
         from loadtests.capacity import as_json as sheet_json
