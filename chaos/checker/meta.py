@@ -32,6 +32,8 @@ class Report:
     code: str = ""
     at: float
     sent_at: float | None = None
+    next_at: float = 0.0
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,13 @@ def _missing(
             known = event_id(click, event)
             report = by_id.get(known)
             if known not in meta.accepted and (report is None or report.state not in ended):
-                findings.missing.add(f"click {click}: {event} is {report.state if report else 'nowhere'}")
+                findings.missing.add(f"click {click}: {event} is {_how(report)}")
+
+
+def _how(report: Report | None) -> str:
+    if report is None:
+        return "nowhere"
+    return f"{report.state}, attempts {report.attempts}, next {report.next_at - report.at:+.0f} s, {report.reason or 'no reason'}"
 
 
 def _unknown(

@@ -8,7 +8,10 @@ from typing import Any
 from chaos.checker.held import ask, hex_of
 from chaos.checker.meta import Report
 
-REPORTS = "SELECT event_id, event, click_id, state, reason, code, event_at, sent_at FROM outbox WHERE lane LIKE 'meta/%'"
+REPORTS = (
+    "SELECT event_id, event, click_id, state, reason, code, event_at, sent_at, next_at, attempts "
+    "FROM outbox WHERE lane LIKE 'meta/%'"
+)
 
 
 def read_reports(sql_url: str) -> list[Report]:
@@ -18,7 +21,16 @@ def read_reports(sql_url: str) -> list[Report]:
 
 
 def _report(
-    number: Any, event: str, click: Any, state: str, reason: str | None, code: str | None, at: Any, sent: Any
+    number: Any,
+    event: str,
+    click: Any,
+    state: str,
+    reason: str | None,
+    code: str | None,
+    at: Any,
+    sent: Any,
+    next_at: Any,
+    attempts: int,
 ) -> Report:
     return Report(
         event_id=_dashed(hex_of(number)),
@@ -29,6 +41,8 @@ def _report(
         code=code or "",
         at=_seconds(at),
         sent_at=None if sent is None else _seconds(sent),
+        next_at=_seconds(next_at),
+        attempts=attempts,
     )
 
 

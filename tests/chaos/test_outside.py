@@ -143,7 +143,9 @@ async def test_the_outbox_is_read_as_it_is(tmp_path: Path) -> None:
             )
     finally:
         await engine.dispose()
-    assert read_reports(url) == [report(state="rejected", reason="no", code="100", at=at_ms / 1000)]
+    assert read_reports(url) == [
+        report(state="rejected", reason="no", code="100", at=at_ms / 1000, next_at=at_ms / 1000)
+    ]
 
 
 # ---------------------------------------------------------------- Telegram's part
