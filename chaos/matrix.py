@@ -98,7 +98,7 @@ MATRIX = (
     Row(id="process.sigterm", fault="SIGTERM under load", expected="the spool is drained or kept"),
     Row(id="process.stall", fault="the loop stalls for 200 ms", expected="the rest is unharmed"),
     Row(id="process.clock", fault="the clock jumps an hour", expected="nothing is lost or doubled"),
-    Row(id="process.rolling", fault="rolling restart with mixed versions", expected="nobody is refused"),
+    Row(id="process.rolling", fault="rolling restart of two daemons", expected="nobody is refused"),
     Row(id="process.boot", fault="boot with every store down", expected="I10: redirects are answered"),
     Row(id="network.daemon-redis", fault="daemon and Redis apart", expected=_NETWORK),
     Row(id="network.daemon-sql", fault="daemon and SQL apart", expected=_NETWORK),
