@@ -14,7 +14,7 @@ from daemon.worker import work as work_until
 from domain.clock import Clock
 from domain.errors import ConfigError
 from privacy.redact import redact_event
-from runtime.lifecycle import stop_on_signals
+from runtime.lifecycle import give_way, stop_on_signals
 from runtime.logs import log_uncaught, set_up_logs
 from runtime.metrics import Metrics
 from runtime.settings import Settings, load_settings
@@ -29,6 +29,7 @@ def serve() -> None:
 
 def work() -> None:
     """Settle what the redirects left in the spools into SQL, deliver conversions, and end what has had its time."""
+    give_way()
     _run_until_stopped(_work_until)
 
 

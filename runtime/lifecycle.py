@@ -1,11 +1,13 @@
 """An orderly end: signals, and work that repeats until then."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 
 from runtime.logs import get_logger
 
+GIVE_WAY = 10  # nice: about a tenth of the processor where redirects want all of it, all of it where they do not
 _log = get_logger("trilha.lifecycle")
 
 
@@ -16,6 +18,11 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def give_way() -> None:
+    """Let the machine's other processes go first from now on: what can wait must not make a redirect wait."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(GIVE_WAY, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 async def repeat(work: Callable[[], Awaitable[object]], seconds: float, stop: asyncio.Event) -> None:

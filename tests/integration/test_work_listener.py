@@ -12,6 +12,7 @@ import httpx2
 import psutil
 
 from chaos.servers import HOST, free_port
+from runtime.lifecycle import GIVE_WAY
 from runtime.settings import child_environment
 from tests.bot.office import until
 from tests.daemon_fixture import Site
@@ -55,6 +56,7 @@ async def test_health_and_metrics_of_delivery_are_where_the_setting_says(site: S
             await asyncio.sleep(0.05)
         assert (ready.status_code, ready.json()) == (200, {"ready": True})
         assert "trilha_deliveries_pending 0.0" in shown.text
+        assert psutil.Process(process.pid).nice() >= GIVE_WAY, "a backlog must not slow redirects"
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
 
