@@ -51,6 +51,18 @@ def test_a_drill_names_faults_figures_and_a_stage_that_exist(drill: Experiment) 
 
 
 @each_drill
+def test_what_is_mended_was_broken_before(drill: Experiment) -> None:
+    there: list[str] = []
+    for activity in CONTENT[drill.name]["method"]:
+        given = dict(activity["provider"].get("arguments", {}))
+        if activity["provider"]["func"] == "inject":
+            called, fault = given.pop("called", ""), given.pop("fault")
+            there.append(called or make_fault(fault, given).says)
+        elif activity["provider"]["func"] == "mend":
+            there.remove(given.get("called") or there[-1])
+
+
+@each_drill
 def test_every_drill_asks_for_the_same_steady_state_and_mends_what_it_broke(drill: Experiment) -> None:
     content = CONTENT[drill.name]
     (probe,) = content["steady-state-hypothesis"]["probes"]
