@@ -26,7 +26,7 @@ WARM_SECONDS = 3.0
 SETTLE_SECONDS = 90.0
 CALM_SETTLE_SECONDS = 10.0
 UNDER_WAY_SECONDS = 1.0
-ERASED_PEOPLE = 2
+ERASED_PEOPLE = 1
 LAG_SECONDS = 5.0
 EVENTS = ("ViewContent",)
 
@@ -110,7 +110,7 @@ class Drill:
         self._told: Told | None = None
 
     def begin(self) -> None:
-        """Set up, let the crowd come, erase two people, and wait until all is warm and calm."""
+        """Set up, let the crowd come, erase one person, and wait until all is warm and calm."""
         self._say("setting up")
         self.stage.set_up()
         self.crowd = Crowd(self.stage.plan(), self.stage.folder)
@@ -202,22 +202,22 @@ class Drill:
         return counted and held.waiting == 0 and books.spooled == books.settled + len(self.log.damaged)
 
     def erase(self) -> None:
-        """Erase two of the people, as the operator would. Whoever presses START on their clicks later must not get them."""
+        """Erase one of the people, as the operator would. Whoever presses START on their click later must not get it."""
         owners = [s for s in self.crowd.told().starts if s.owner and s.state == "settled"]
         chosen = [s for s in owners if s.token not in self._erased_tokens][:ERASED_PEOPLE]
         for start in chosen:
-            self._command("privacy", "erase", "--telegram-id", "-", said=str(start.person))
+            self._erase(start.person)
         self._erased_tokens |= {start.token for start in chosen}
         clicks = {read(token).click for token in self._erased_tokens}
         self._erased = Erased(clicks=clicks, at=time.monotonic())
 
-    def _command(self, *arguments: str, said: str = "") -> None:
-        """A command of the operator's, on this stage."""
+    def _erase(self, person: int) -> None:
+        """By the operator's own command, on this stage."""
         subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
+            [sys.executable, "-m", "cli.main", "privacy", "erase", "--telegram-id", "-"],
             cwd=ROOT,
             env=self.stage.environment(),
-            input=said.encode(),
+            input=str(person).encode(),
             stdout=subprocess.DEVNULL,
             check=True,
             timeout=180,

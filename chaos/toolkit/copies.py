@@ -31,5 +31,5 @@ def leave_replica_behind() -> None:
 
 def erase() -> None:
     """Two more people are erased, as the operator would."""
-    drill().mark("two people are erased")
+    drill().mark("somebody is erased")
     drill().erase()
