@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Protocol
@@ -27,19 +27,26 @@ class Listener(Protocol):
     def ended(self, drill: Drill) -> None: ...
 
 
-def run_drills(wanted: Sequence[Experiment], listener: Listener, *, judge_times: bool = True) -> Report:
-    """Run them all, whatever becomes of each. KeyboardInterrupt takes down the one under way, and then goes on upwards."""
+def run_drills(
+    wanted: Sequence[Experiment], listener: Listener, *, judge_times: bool = True
+) -> Iterator[Report]:
+    """Run them all, whatever becomes of each; the report so far, after each of them.
+
+    KeyboardInterrupt takes down the one under way, and then goes on upwards.
+    """
     began, at = time.monotonic(), datetime.now(UTC)
+    ran_on, drills = machine(), list[Drill]()
     current().judge_times = judge_times
-    drills = tuple(_heard(each, number, len(wanted), listener) for number, each in enumerate(wanted, 1))
-    return Report(
-        trilha=metadata.version("trilha"),
-        began=at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        seconds=round(time.monotonic() - began, 1),
-        machine=machine(),
-        verdict="held" if all(drill.verdict in ("held", "skipped") for drill in drills) else "broken",
-        drills=drills,
-    )
+    for number, each in enumerate(wanted, 1):
+        drills.append(_heard(each, number, len(wanted), listener))
+        yield Report(
+            trilha=metadata.version("trilha"),
+            began=at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            seconds=round(time.monotonic() - began, 1),
+            machine=ran_on,
+            verdict="held" if all(drill.verdict in ("held", "skipped") for drill in drills) else "broken",
+            drills=tuple(drills),
+        )
 
 
 def _heard(experiment: Experiment, number: int, total: int, listener: Listener) -> Drill:

@@ -21,6 +21,7 @@ drill = typer.Typer(
 DRILLS_MISSING = (
     "drills need a checkout and the chaos extra: pip install 'trilha[chaos,postgres,redis-embedded,bot]'"
 )
+JSON = "report.json"
 Folder = Annotated[
     Path | None,
     typer.Option(
@@ -140,30 +141,34 @@ def _run(
     from rich.console import Console
 
     from chaos.report.live import Live
+    from chaos.report.result import save
     from chaos.run import run_drills
 
+    if not wanted:
+        raise ConfigError("no drill is wanted; see `trilha drill list`")
     before = _read(previous) if previous else None
-    with ended_by_sigterm(), Live(Console(stderr=True)) as live:
-        report = run_drills(wanted, live, judge_times=not untimed)
     if folder is not None:
-        _write(report, before, folder)
-    if as_json:
-        from msgspec.json import encode
+        folder.mkdir(parents=True, exist_ok=True)
+    with ended_by_sigterm(), Live(Console(stderr=True)) as live:
+        for report in run_drills(wanted, live, judge_times=not untimed):
+            if folder is not None:
+                save(report, folder / JSON)  # what ran is kept, should the rest be interrupted
+    _end(report, before, folder, as_json=as_json)
 
+
+def _end(report: "Report", before: "Report | None", folder: Path | None, *, as_json: bool) -> None:
+    from msgspec.json import encode
+
+    from chaos.report.html import page
+
+    if folder is not None:
+        (folder / "report.html").write_text(page(report, before))
+        print(f"report: {folder / 'report.html'}", file=sys.stderr)
+    if as_json:
         print(encode(report).decode())
     else:
         _print(report, before)
     sys.exit(0 if report.verdict == "held" else 1)
-
-
-def _write(report: "Report", before: "Report | None", folder: Path) -> None:
-    from chaos.report.html import page
-    from chaos.report.result import save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    save(report, folder / "report.json")
-    (folder / "report.html").write_text(page(report, before))
-    print(f"report: {folder / 'report.html'}", file=sys.stderr)
 
 
 def _print(report: "Report", before: "Report | None") -> None:

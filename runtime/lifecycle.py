@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from runtime.logs import get_logger
 
-GIVE_WAY = (
-    10  # nice: about a tenth of the processor where redirects want all of it, all of it where they do not
-)
+GIVE_WAY = 10  # nice: a tenth of the processor while redirects want all of it
 _log = get_logger("trilha.lifecycle")
 
 
