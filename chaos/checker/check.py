@@ -34,7 +34,8 @@ class Findings:
     """What is broken. All are 0 when Trilha keeps its promises.
 
     acked_lost (I1, I9): redirected, not counted as token_only, and not in SQL.
-    double_owner (I2): a token whose ownership was told to two people, or told to one and held for another.
+    double_owner (I2): a token whose ownership was told to two people, told to one and held for another, or denied to its
+    own owner.
     resurrected (I5): an erased click that has a fact again, or was told to be somebody's after its erasure.
     invented (I6): in SQL and never clicked, or stored with another ad than it was clicked with.
     lost_starts (I9): the API took a start of a token, and nobody owns the click.
@@ -122,13 +123,14 @@ def _missing(given: dict[str, Clicked], held: Held, erased: Erased) -> list[str]
 
 def _owners(findings: Findings, starts: Iterable[Started], held: Held, erased: Erased) -> None:
     owners: dict[str, set[int]] = defaultdict(set)
+    denied: dict[str, set[int]] = defaultdict(set)
     taken = set()
     for start in starts:
         click = read(start.token).click
         if start.status == 200:
             taken.add(click)
-        if start.owner and start.state == "settled":
-            owners[click].add(start.person)
+        if start.state == "settled":
+            (owners if start.owner else denied)[click].add(start.person)
     for click in sorted(taken - set(erased.clicks)):
         row = held.clicks.get(click)
         if row is None or row.owner is None:
@@ -137,6 +139,8 @@ def _owners(findings: Findings, starts: Iterable[Started], held: Held, erased: E
             owners[click].add(row.owner[1])
         if len(owners[click]) > 1:
             findings.double_owner.add(f"click {click}: {len(owners[click])} owners")
+        elif owners[click] & denied[click]:
+            findings.double_owner.add(f"click {click}: its owner was told that it is another's")
 
 
 def _resurrected(findings: Findings, told: Told, held: Held, erased: Erased) -> None:

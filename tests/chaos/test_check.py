@@ -117,6 +117,12 @@ def test_another_owner_in_sql_than_was_told_is_two_owners() -> None:
     assert red(told, held) == {"double_owner": 1}
 
 
+def test_an_owner_who_is_told_that_it_is_anothers_is_seen() -> None:
+    told, held = day()
+    told.starts.append(started(0, MARIA, owner=False))
+    assert red(told, held) == {"double_owner": 1}
+
+
 def test_a_deferred_start_owns_nothing_yet_so_that_another_may_win() -> None:
     told, held = day()
     told.starts.append(started(0, JOSE, owner=False, state="deferred"))
