@@ -57,7 +57,15 @@ TEXTS = {
     "backlog": "entries that waited in the spools",
 }
 LATENCIES = ("p99_ms", "p999_ms", "max_ms")
-TIMES = (*LATENCIES, "p99_ratio", "detect_ms", "recover_s", "settle_s")
+TIMES = (
+    *LATENCIES,
+    "p99_ratio",
+    "p99_under_fault_ratio",
+    "detect_ms",
+    "recover_s",
+    "settle_s",
+    "breaker_opened",
+)
 
 
 def standard_with(at_most: Mapping[str, float | None]) -> dict[str, float]:
