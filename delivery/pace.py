@@ -70,8 +70,8 @@ class Pace:
         self._until = max(self._until, now + seconds)
 
     def failed(self, turn: Turn, now: float) -> None:
-        """The destination could not be asked, or had trouble of its own."""
-        self._breaker.failed(turn.ticket, now, refused=True)
+        """The destination could not be asked, or had trouble of its own: three in a row are enough, and probes come ever later."""
+        self._breaker.failed(turn.ticket, now, refused=self._breaker.state == "closed")
 
     def released(self, turn: Turn, now: float) -> None:
         """The turn is over; one that was told nothing has said nothing about the destination."""
