@@ -19,7 +19,7 @@ from chaos.servers import free_port
 from tests.meta.demo_sale import BUYER
 from tests.system import ROOT
 
-SECONDS = 90
+SECONDS = 180
 
 
 class DemoRun:
