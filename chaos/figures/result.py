@@ -24,12 +24,12 @@ def result_of(
     """Everything about one drill, from Chaos Toolkit's journal and from what was measured."""
     drill.finish()
     figures = measure(drill)
-    bounds = bounds_of(experiment)
-    promises = kept_or_not(bounds, figures, judge_times=judge_times)
+    promises = kept_or_not(bounds_of(experiment), figures, judge_times=judge_times)
+    broken = {promise["name"] for promise in promises if not promise["held"]}
     about = about_of(experiment)
     reasons = [broken_words(promise) for promise in promises if not promise["held"]]
     for prefix, findings in (("", "findings"), ("meta_", "meta"), ("telegram_", "telegram")):
-        reasons += [f"{name}: {where}" for name, where in _samples(prefix, figures.get(findings), bounds)]
+        reasons += [f"{name}: {where}" for name, where in _samples(prefix, figures.get(findings), broken)]
     trouble = troubles_of(journal)
     verdict = "failed" if trouble else "broken" if reasons else "held"
     return about | {
@@ -100,12 +100,12 @@ def _outside(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: figures[name] for name in wanted if figures.get(name) is not None}
 
 
-def _samples(prefix: str, findings: Any, bounds: Collection[str]) -> list[tuple[str, str]]:
-    """Places of what was promised not to be."""
+def _samples(prefix: str, findings: Any, broken: Collection[str]) -> list[tuple[str, str]]:
+    """The first places where a promise was broken."""
     if findings is None:
         return []
-    promised = [name for name in findings.__slots__ if EFFECTS.get(name, prefix + name) in bounds]
-    return [(prefix + name, where) for name in promised for where in getattr(findings, name).samples[:3]]
+    names = [name for name in findings.__slots__ if EFFECTS.get(name, prefix + name) in broken]
+    return [(prefix + name, where) for name in names for where in getattr(findings, name).samples[:3]]
 
 
 def _shares(drill: Drill) -> dict[str, Any]:
