@@ -12,7 +12,7 @@ _OTHERS = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname = $1 AND pid <> ALL ($2) AND backend_type = 'client backend'"
 )
-ROUNDS, END_SECONDS = 40, 0.05
+ROUNDS, END_SECONDS = 200, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

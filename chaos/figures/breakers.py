@@ -37,6 +37,11 @@ def detected(found: Iterable[Turn], fault_at: float) -> float | None:
     return round((min(opened) - fault_at) * 1000, 1) if opened else None
 
 
+def openings(found: Iterable[Turn], fault_at: float) -> int:
+    """How often any breaker opened since the fault."""
+    return sum(turn.to == "open" and turn.at >= fault_at for turn in found)
+
+
 def recovered(found: Iterable[Turn], healed_at: float) -> float | None:
     """Seconds from the heal until the last breaker closed for good; 0 if none was open then, None if one still is."""
     state: dict[str, Turn] = {}

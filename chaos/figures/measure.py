@@ -13,7 +13,6 @@ from chaos.drill import EVENTS, Drill
 from chaos.figures import breakers
 from chaos.figures.forged import forged_accepted
 from chaos.figures.phases import Phase, phase, quantile
-from chaos.figures.timeline import total
 from chaos.stage.trilha import TrilhaProcess
 
 QUIET_MS = 10.0
@@ -66,7 +65,7 @@ def measure(drill: Drill) -> dict[str, Any]:
         "recover_s": recover_s(drill),
         "settle_s": settle_s(drill),
         "backlog": round(max((sample.backlog for sample in drill.watch.samples), default=0)),
-        "breaker_opened": round(total(drill.watch.samples, lambda sample: sample.opened)),
+        "breaker_opened": breaker_opened(drill),
     }
 
 
@@ -114,6 +113,12 @@ def _turns_of(daemon: TrilhaProcess) -> list[breakers.Turn]:
         return []
     with daemon.log.open(errors="replace") as log:
         return breakers.turns(log)
+
+
+def breaker_opened(drill: Drill) -> int:
+    """How often breakers opened since the first fault; 0 before any."""
+    windows = drill.log.windows
+    return breakers.openings(turns(drill), drill.log.to_wall(windows[0].began)) if windows else 0
 
 
 def detect_ms(drill: Drill) -> float | None:

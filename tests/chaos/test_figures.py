@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from chaos.crowd.told import Clicked, Notebook, Told
-from chaos.figures.breakers import Turn, detected, recovered, turns
+from chaos.figures.breakers import Turn, detected, openings, recovered, turns
 from chaos.figures.measure import first_calm
 from chaos.figures.phases import phase, quantile
 from chaos.figures.promises import STANDARD, broken_words, kept_or_not, standard_with
@@ -77,6 +77,7 @@ def test_detection_is_the_first_breaker_that_opened_since_the_fault() -> None:
     found = [Turn(at=9.0, tier="sql", to="open"), Turn(at=10.08, tier="redis", to="open")]
     assert detected(found, 10.0) == 80.0
     assert detected(found, 10.1) is None
+    assert (openings(found, 8.0), openings(found, 10.0), openings(found, 10.1)) == (2, 1, 0)
 
 
 def test_recovery_is_the_last_breaker_that_closed_and_none_while_one_is_open() -> None:
