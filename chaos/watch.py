@@ -26,7 +26,6 @@ class Sample:
     receipts: dict[str, float]
     visible: float
     breakers: dict[str, float]
-    opened: float
     backlog: float
     ring: float
 
@@ -73,7 +72,7 @@ def sample_of(text: str, at: float, daemon: int = 0) -> Sample:
     """What Prometheus' text format says. What is not there is 0."""
     receipts = dict.fromkeys(DURABILITIES, 0.0)
     breakers: dict[str, float] = {}
-    visible = opened = 0.0
+    visible = 0.0
     plain: dict[str, float] = {}
     for name, labels, value in _values(text):
         if name == "trilha_receipts_total":
@@ -81,8 +80,6 @@ def sample_of(text: str, at: float, daemon: int = 0) -> Sample:
             visible += value if labels["visible"] == "yes" else 0.0
         elif name == "trilha_breaker":
             breakers[labels["tier"]] = value
-        elif name == "trilha_breaker_opened_total":
-            opened += value
         elif not labels:
             plain[name] = value
     return Sample(
@@ -91,7 +88,6 @@ def sample_of(text: str, at: float, daemon: int = 0) -> Sample:
         receipts=receipts,
         visible=visible,
         breakers=breakers,
-        opened=opened,
         backlog=plain.get("trilha_spool_entries", 0.0),
         ring=plain.get("trilha_ring_waiting", 0.0),
     )

@@ -19,7 +19,6 @@ trilha_receipts_total{durability="synced",visible="yes"} 90.0
 trilha_receipts_total{durability="synced",visible="no"} 8.0
 trilha_receipts_total{durability="token_only",visible="no"} 2.0
 trilha_breaker{tier="redis"} 2.0
-trilha_breaker_opened_total{tier="redis"} 3.0
 trilha_spool_entries 12.0
 trilha_ring_waiting 1.0
 """
@@ -36,7 +35,6 @@ def sample(at: float, synced: float, *, daemon: int = 0, redis: float = 0, backl
         receipts={"synced": synced, "written": 0.0, "token_only": 0.0},
         visible=0.0,
         breakers={"redis": redis},
-        opened=0.0,
         backlog=backlog,
         ring=0.0,
     )
@@ -101,7 +99,7 @@ def test_settled_is_when_the_backlog_was_over_the_usual_for_the_last_time() -> N
 def test_metrics_are_read_as_they_are_printed() -> None:
     found = sample_of(METRICS, 1.5)
     assert found.receipts == {"synced": 98.0, "written": 0.0, "token_only": 2.0}
-    assert (found.visible, found.breakers, found.opened) == (90.0, {"redis": 2.0}, 3.0)
+    assert (found.visible, found.breakers) == (90.0, {"redis": 2.0})
     assert (found.backlog, found.ring) == (12.0, 1.0)
 
 
