@@ -32,9 +32,13 @@ def turns(log: Iterable[str]) -> list[Turn]:
 
 
 def detected(found: Iterable[Turn], fault_at: float) -> float | None:
-    """Milliseconds from the fault until the first breaker opened; None if none did."""
-    opened = [turn.at for turn in found if turn.to == "open" and turn.at >= fault_at]
-    return round((min(opened) - fault_at) * 1000, 1) if opened else None
+    """Milliseconds from the fault until the first breaker opened: 0 if one was open by then, None if none did."""
+    turned = sorted(found, key=lambda turn: turn.at)
+    before = {turn.tier: turn.to for turn in turned if turn.at < fault_at}
+    opened = [turn.at for turn in turned if turn.to == "open" and turn.at >= fault_at]
+    if "open" in before.values():
+        return 0.0
+    return round((opened[0] - fault_at) * 1000, 1) if opened else None
 
 
 def openings(found: Iterable[Turn], fault_at: float) -> int:

@@ -72,9 +72,14 @@ def test_turns_of_breakers_are_read_from_a_log_among_other_lines() -> None:
 
 
 def test_detection_is_the_first_breaker_that_opened_since_the_fault() -> None:
-    found = [Turn(at=9.0, tier="sql", to="open"), Turn(at=10.08, tier="redis", to="open")]
+    found = [
+        Turn(at=9.0, tier="sql", to="open"),
+        Turn(at=9.5, tier="sql", to="closed"),
+        Turn(at=10.08, tier="redis", to="open"),
+    ]
     assert detected(found, 10.0) == 80.0
-    assert detected(found, 10.1) is None
+    assert detected(found, 10.1) == 0.0, "it was open when that fault came"
+    assert detected(found[:2], 10.0) is None
     assert (openings(found, 8.0), openings(found, 10.0), openings(found, 10.1)) == (2, 1, 0)
 
 
