@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from runtime.logs import get_logger
 
-GIVE_WAY = 5  # nice: a quarter of the processor while redirects want it all
+GIVE_WAY = 10  # nice: a tenth of the processor while redirects want it all
 _log = get_logger("trilha.lifecycle")
 
 
