@@ -89,16 +89,7 @@ class Starts:
                 free.append(visitor)
             except NO_ANSWER:
                 await visitor.leave()
-        answer = Started(
-            at=at,
-            ms=round((time.monotonic() - at) * 1000, 3),
-            token=token,
-            person=person,
-            status=status,
-            owner=bool(said.get("owner")),
-            state=str(said.get("state", "")),
-        )
-        self._notebook.started(answer)
+        self._notebook.started(Started.now(at, token, person, status, said))
         return status == 200
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,6 +45,19 @@ class Started:
     status: int
     owner: bool = False
     state: str = ""
+
+    @classmethod
+    def now(cls, at: float, token: str, person: int, status: int, said: Mapping[str, Any]) -> Started:
+        """Told just now what the API has said (empty: nothing), of a start that was sent at that monotonic second."""
+        return cls(
+            at=at,
+            ms=round((time.monotonic() - at) * 1000, 3),
+            token=token,
+            person=person,
+            status=status,
+            owner=bool(said.get("owner")),
+            state=str(said.get("state", "")),
+        )
 
 
 @dataclass(slots=True)

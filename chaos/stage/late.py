@@ -21,15 +21,7 @@ def press_start(stage: Stage, token: str, person: int = LATE_PERSON) -> Started:
     at = time.monotonic()
     body = json.dumps({"token": token, "bot": BOT, "telegram_id": person})
     status, said = _post(stage.daemons[0].port, stage.api_key, body)
-    return Started(
-        at=at,
-        ms=round((time.monotonic() - at) * 1000, 3),
-        token=token,
-        person=person,
-        status=status,
-        owner=bool(said.get("owner")),
-        state=str(said.get("state", "")),
-    )
+    return Started.now(at, token, person, status, said)
 
 
 def _post(port: int, api_key: str, body: str) -> tuple[int, dict[str, Any]]:
