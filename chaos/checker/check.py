@@ -33,7 +33,7 @@ class Finding:
 class Findings:
     """What is broken. All are 0 when Trilha keeps its promises.
 
-    acked_lost (I1, I9): redirected, not counted as token_only, and not in SQL.
+    acked_lost (I1, I9): redirected, not counted as token_only, and not in SQL (nor, under load, in a spool).
     double_owner (I2): a token whose ownership was told to two people, told to one and held for another, or denied to its
     own owner.
     resurrected (I5): an erased click that has a fact again, or was told to be somebody's after its erasure.
@@ -79,17 +79,16 @@ def check(
 ) -> Findings:
     """Compare. `events`: what every owned click's conversions are called, once for each lane.
 
-    until: the crowd is still clicking, and only what was told before that monotonic second has to be in SQL yet; None: all
-    is settled. receipts_lost: a daemon was killed, and took the count of its last receipts with it. damaged: clicks whose only
+    until: the crowd is still clicking, and only what was told before that monotonic second has to be in SQL or in a spool;
+    None: all is settled, and has to be in SQL. receipts_lost: a daemon was killed, and took the count of its last receipts with it. damaged: clicks whose only
     copy the drill itself has damaged on the disk; all others must be there, and the books must miss exactly these.
     """
     findings = Findings()
     given = {read(click.token).click: click for click in told.clicks if click.redirected}
     expected = {click: visit for click, visit in given.items() if click not in damaged}
     limit = inf if until is None else until
-    _lost(
-        findings, {click: visit for click, visit in expected.items() if _heard(visit) < limit}, held, erased
-    )
+    told_by_then = {click: visit for click, visit in expected.items() if _heard(visit) < limit}
+    _lost(findings, told_by_then, held, erased, waiting_counts=until is not None)
     _owners(findings, [start for start in told.starts if _heard(start) < limit], held, erased)
     _resurrected(findings, told, held, erased)
     _invented(findings, given, told.clicks, held)
@@ -105,9 +104,12 @@ def _heard(answer: Clicked | Started) -> float:
     return answer.at + answer.ms / 1000
 
 
-def _lost(findings: Findings, given: dict[str, Clicked], held: Held, erased: Erased) -> None:
+def _lost(
+    findings: Findings, given: dict[str, Clicked], held: Held, erased: Erased, *, waiting_counts: bool
+) -> None:
     """As many as were counted as token_only may be missing: no store was ever said to have them."""
-    for click in _missing(given, held, erased)[held.books.token_only :]:
+    missing = [click for click in _missing(given, held, erased) if not (waiting_counts and held.waits(click))]
+    for click in missing[held.books.token_only :]:
         findings.acked_lost.add(f"click {click}, visit {given[click].number}")
 
 

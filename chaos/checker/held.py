@@ -51,21 +51,30 @@ class Figures:
 
 @dataclass(slots=True, kw_only=True)
 class Held:
-    """Clicks by id (hex), ads by key (hex) as (campaign, content), outbox rows, the books, and what waits in spools."""
+    """Clicks by id (hex), ads by key (hex) as (campaign, content), outbox rows, the books, and what waits in spools.
+
+    `spooled`: the bytes of the clicks that wait there, as they lie.
+    """
 
     clicks: dict[str, Row] = field(default_factory=dict)
     ads: dict[str, tuple[str, str]] = field(default_factory=dict)
     outbox: list[tuple[str, str, str]] = field(default_factory=list)
     books: Figures = field(default_factory=Figures)
     waiting: int = 0
+    spooled: bytes = b""
+
+    def waits(self, click: str) -> bool:
+        """Whether the spools have that click: its id stands among their bytes, whatever their format."""
+        return UUID(click).bytes in self.spooled or str(UUID(click)).encode() in self.spooled
 
 
 def read_held(sql_url: str, spools: Path) -> Held:
-    """Everything that SQL has, at one moment, and how many records wait in spools below that folder.
+    """Everything that SQL has, at one moment, and what waited in spools below that folder just before.
 
     OSError when SQL does not answer: nobody knows then what it holds.
     """
-    waiting = sum(_waiting(file) for file in spools.rglob("cache.db")) if spools.is_dir() else 0
+    files = list(spools.rglob("cache.db")) if spools.is_dir() else []
+    waiting, spooled = sum(_waiting(file) for file in files), b"".join(_clicks_in(file) for file in files)
     clicks, ads, outbox, books, settled = ask(sql_url, (CLICKS, ADS, OUTBOX, BOOKS, SETTLED))
     return Held(
         clicks={hex_of(row[0]): _row(row) for row in clicks},
@@ -73,6 +82,7 @@ def read_held(sql_url: str, spools: Path) -> Held:
         outbox=[(hex_of(click), event, lane) for click, event, lane in outbox],
         books=Figures(**dict(zip(Figures.__slots__, (*books[0], settled[0][0]), strict=True))),
         waiting=waiting,
+        spooled=spooled,
     )
 
 
@@ -144,6 +154,16 @@ def waiting_entries(spools: Path) -> int:
     # Not rglob, which fails on a folder that is removed while it looks: so are spools whose daemon is gone.
     files = list(spools.glob("*/cache.db"))
     return sum(_counted(file, lambda connection: connection.execute(wanted).fetchone()[0]) for file in files)
+
+
+def _clicks_in(file: Path) -> bytes:
+    """The entries of one spool that are clicks. One that cannot be read shows none, so that its clicks count as missing."""
+    wanted = "SELECT value FROM Cache WHERE substr(key, 1, 1) = 'c'"
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connection:
+            return b"".join(bytes(value) for (value,) in connection.execute(wanted))
+    except sqlite3.Error:
+        return b""
 
 
 def _counted(file: Path, count: Callable[[sqlite3.Connection], int]) -> int:

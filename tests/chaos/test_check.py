@@ -85,6 +85,15 @@ def test_an_acknowledged_click_that_is_nowhere_is_lost() -> None:
     assert red(told, held) == {"acked_lost": 1}
 
 
+def test_under_load_a_click_may_still_wait_in_a_spool_and_afterwards_it_may_not() -> None:
+    told, held = day()
+    del held.clicks[click_id(2)]
+    assert red(told, held, until=60.0) == {"acked_lost": 1}
+    held.spooled = b"before" + bytes.fromhex(click_id(2)) + b"after"
+    assert red(told, held, until=60.0) == {}
+    assert red(told, held) == {"acked_lost": 1}
+
+
 def test_a_click_that_was_never_acknowledged_is_not_lost_but_only_its_token_knows_it() -> None:
     told, held = day()
     del held.clicks[click_id(2)]

@@ -13,6 +13,9 @@ from backends.build import open_stores
 from backends.codec import encode
 from backends.folders import private_folder
 from backends.spool import DATABASE, Spool
+from backends.sql.engine import close_engine, make_engine
+from backends.sql.migrate import migrate
+from chaos.checker.held import read_held
 from chaos.faults._spool_files import batches, last_frame, records
 from chaos.faults.disk_bit_flip import flip
 from chaos.faults.inside import Inside
@@ -118,6 +121,17 @@ def test_a_flip_says_which_click_it_has_hit(spool: Spool, tmp_path: Path) -> Non
     put(spool, click)
     folder = killed(spool, tmp_path / "dead")
     assert flip(folder / DATABASE, batches(folder)[0]) == click.id.hex
+
+
+async def test_the_checker_sees_a_click_wait_in_a_spool(spool: Spool, tmp_path: Path) -> None:
+    click, other = bare_click(), full_click()
+    put(spool, click)
+    url = f"sqlite+aiosqlite:///{tmp_path / 'trilha.db'}"
+    engine = make_engine(url, patience=5.0)
+    await migrate(engine)
+    await close_engine(engine)
+    held = read_held(url, spool.folder.parent)
+    assert (held.waits(click.id.hex), held.waits(other.id.hex)) == (True, False)
 
 
 def test_the_records_of_a_batch_are_its_click_and_its_count(spool: Spool, tmp_path: Path) -> None:
