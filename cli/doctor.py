@@ -17,7 +17,7 @@ from backends.redis import RedisStore
 from backends.spool import ASIDE
 from backends.sql.engine import make_engine
 from backends.sql.migrate import current, newest
-from backends.sql.schema import metadata
+from backends.sql.tables import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
 from cli.doctor_delivery import delivery

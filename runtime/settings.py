@@ -51,6 +51,10 @@ class Settings(BaseModel):
         None,
         description="Listener of `trilha work`, such as 127.0.0.1:8084: health and metrics; never public; default: none",
     )
+    dashboard_bind: Bind = Field(
+        Bind(host="127.0.0.1", port=8082),
+        description="Listener of the dashboard; give it to people through a proxy with TLS",
+    )
     redis_url: str | None = Field(
         None, description="redis://, rediss:// or unix:// URL; empty: without Redis"
     )
@@ -160,7 +164,15 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
-    @field_validator("public_bind", "private_bind", "bot_bind", "work_bind", "telegram_server", mode="before")
+    @field_validator(
+        "public_bind",
+        "private_bind",
+        "dashboard_bind",
+        "bot_bind",
+        "work_bind",
+        "telegram_server",
+        mode="before",
+    )
     @classmethod
     def _bind(cls, value: object) -> object:
         if not isinstance(value, str):

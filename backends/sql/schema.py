@@ -303,6 +303,8 @@ outbox = Table(
     # Whose it is: by the click, whose owner is the person, or by the person, or (a click that has yet to come) by both.
     Column("click_id", Uuid),
     Column("link_id", Integer),
+    # The ad of that click, which the rollups count it to.
+    Column("ad_key", LargeBinary(8)),
     Column("bot_id", Integer),
     Column("telegram_id", BigInteger),
     # Millionths of the currency.

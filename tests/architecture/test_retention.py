@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from backends.redis import PREFIX, PROBE_KEY
-from backends.sql.schema import metadata
+from backends.sql.tables import metadata
 from bot.incoming import Incoming, Person
 from delivery.report import ReportRequest
 from domain.attribution import Start

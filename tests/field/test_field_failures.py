@@ -16,7 +16,8 @@ from backends.build import open_all_spools
 from backends.codec import decode_click
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
-from backends.sql.schema import bot_users, clicks, metadata, outbox, starts
+from backends.sql.schema import bot_users, clicks, outbox, starts
+from backends.sql.tables import metadata
 from bot.associate import StartRequest
 from chaos.servers import ValkeyServer, free_port
 from domain.attribution import Start

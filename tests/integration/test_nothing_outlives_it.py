@@ -25,7 +25,8 @@ from backends.sql.migrate import migrate
 from backends.sql.outbox import SqlOutbox
 from backends.sql.people import SqlPeople
 from backends.sql.retention import SqlRetention
-from backends.sql.schema import metadata, outbox
+from backends.sql.schema import outbox
+from backends.sql.tables import metadata
 from chaos.servers import ValkeyServer
 from daemon.retention import DAY_MS, Retention
 from daemon.settle import Settler

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, String, create_engine, insert, select
 
 from backends.sql.enrichment import ENRICHMENT_COLUMNS, enrichment_of, enrichment_values
 from backends.sql.schema import clicks as table
-from backends.sql.schema import metadata
+from backends.sql.tables import metadata
 from daemon.enrich.agent import Agents
 from daemon.enrich.enricher import UNREADABLE, Enricher, Places, Repeats
 from daemon.enrich.geo import GeoIp

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-from backends.sql.schema import metadata
+from backends.sql.tables import metadata
 
 connection = context.config.attributes["connection"]
 if connection.dialect.name == "postgresql":

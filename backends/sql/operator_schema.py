@@ -1,0 +1,47 @@
+"""Tables of the operators: who may use the dashboard, and what they are warned of."""
+
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+
+from backends.sql.schema import UtcMillis, metadata
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    # The name in lower case: no two differ in case only.
+    Column("name_key", String(64), nullable=False, unique=True),
+    # Argon2id, in its own encoding, salt and parameters included.
+    Column("password", String(200), nullable=False),
+    # owner, analyst or dpo.
+    Column("role", String(8), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("disabled_at", UtcMillis),
+)
+
+# SHA-256 of the session's secret, which only the browser has.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id"), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("seen_at", UtcMillis, nullable=False),
+    Column("expires_at", UtcMillis, nullable=False),
+    Index("ix_sessions_user_id", "user_id"),
+    Index("ix_sessions_expires_at", "expires_at"),
+)
+
+# Alerts that hold or have held: one row for each rule and what it is about (a lane, a bot, a node; '' for all).
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("rule", String(40), primary_key=True),
+    Column("subject", String(100), primary_key=True),
+    # Since when the condition holds; when it was first told, and last; when it ended.
+    Column("since", UtcMillis, nullable=False),
+    Column("fired_at", UtcMillis),
+    Column("told_at", UtcMillis),
+    Column("resolved_at", UtcMillis),
+    Column("detail", JSON, nullable=False),
+)
