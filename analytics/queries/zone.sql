@@ -1,0 +1,1 @@
+SELECT zone FROM rollup_state WHERE id = 1
