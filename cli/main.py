@@ -20,6 +20,7 @@ from cli import (
     processes,
     report,
     rescore,
+    rollups,
     subject,
     up,
     webhooks,
@@ -55,6 +56,7 @@ app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(outbox.outbox, name="outbox")
+app.add_typer(rollups.rollups, name="rollups")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
 app.add_typer(drill.drill, name="drill")
