@@ -19,6 +19,8 @@ LEAST_CLICKS = 50
 LEAST_STARTS = 10
 LEAST_EVENTS = 10
 FAR = 4.0
+NEWS_DAYS = 3
+"""A change that is older is none: an ad that has ended is not told about for weeks."""
 SURE = 3.290526731491926
 """The normal distribution's 99.95th percentile: a chance finding in a thousand, as many shares are looked at every day."""
 ALL_LINKS = "all links"
@@ -102,7 +104,9 @@ def _of_series(subject: str, day: Counts, before: list[Counts]) -> Iterator[Anom
 
 def _of_clicks(subject: str, clicks: int, before: list[int]) -> Fact | None:
     usual = usual_count(before, times=FAR)
-    if max(usual.median, clicks) < LEAST_CLICKS or usual.low <= clicks <= usual.high:
+    if max(usual.median, clicks) < LEAST_CLICKS or _side(usual, clicks) == 0:
+        return None
+    if all(_side(usual, each) == _side(usual, clicks) for each in before[-NEWS_DAYS:]):
         return None
     rule: RuleName = "clicks_rose" if clicks > usual.high else "clicks_fell" if clicks else "clicks_stopped"
     if rule == "clicks_rose" and clicks < 2 * usual.median:
@@ -112,6 +116,11 @@ def _of_clicks(subject: str, clicks: int, before: list[int]) -> Fact | None:
     return Fact(
         rule=rule, subject=subject, figure=f"{words.count(clicks)} clicks", expected=expected, weight=weight
     )
+
+
+def _side(usual: Usual, clicks: int) -> int:
+    """1 for more than usual, -1 for less, 0 for neither."""
+    return (clicks > usual.high) - (clicks < usual.low)
 
 
 def _of_match(subject: str, day: Counts, before: list[Counts]) -> Fact | None:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import func, select
 
+from analytics.period import local_date
 from analytics.report import terminal
 from analytics.report.html import page
 from analytics.report.json_form import report_json
@@ -20,11 +21,11 @@ from backends.sql.schema import outbox, webhooks
 from domain.rollups import day_begins_ms
 from tests.daemon_fixture import BOT, Site
 from tests.geo_files import FLAT4, make_database
-from tests.making import bare_click, new_id, person_key
+from tests.making import NOW, bare_click, new_id, person_key
 from tests.reporting import SAO_PAULO, fold_all, report_of
 
 PHONE = {"User-Agent": "Mozilla/5.0 (Linux; Android 14; SM-S918B) Chrome/126.0 Mobile Safari/537.36"}
-MINUTE, HOUR = 60_000, 3_600_000
+MINUTE = 60_000
 
 
 class Operator:
@@ -145,18 +146,16 @@ async def test_f46_with_a_geoip_database_places_are_named_and_no_advice_is_given
     assert "geoip fetch" not in printed(found)
 
 
-async def test_f47_days_are_the_operators_and_the_zone_stands_beside_every_figure(
-    operator: Operator, site: Site
-) -> None:
+async def test_f47_days_are_the_operators_and_the_zone_stands_beside_every_figure(site: Site) -> None:
     """A click at 23:30 in São Paulo is of that day, although it is 02:30 of the next in UTC."""
-    today = day_begins_ms((await operator.report("today")).period.first, SAO_PAULO)
+    today = day_begins_ms(local_date(NOW, SAO_PAULO), SAO_PAULO)
     async with site.engine() as engine:
-        ledger = SqlLedger(engine, person_key)
         late, early = bare_click(id=new_id(today - 30 * MINUTE)), bare_click(id=new_id(today + 1))
-        await ledger.settle([late, early], [], [])
-    found = await operator.report("7d")
-    assert [day.counts.clicks for day in found.days][-2:] == [1, 1]
-    assert (await operator.report("today")).totals.counts.clicks == 1
+        await SqlLedger(engine, person_key).settle([late, early], [], [])
+        await fold_all(engine)
+        found = await report_of(engine, NOW)
+        assert [day.counts.clicks for day in found.days][-2:] == [1, 1]
+        assert (await report_of(engine, NOW, "today")).totals.counts.clicks == 1
     shown = report_json(found)
     assert shown["period"]["zone"] == "America/Sao_Paulo"
     assert shown["made_at"].endswith("Z")

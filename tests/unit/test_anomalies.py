@@ -52,6 +52,12 @@ def test_clicks_that_stop_fall_or_rise_far_beyond_the_usual_are_told(
     assert found({"promo": days(*usual(), Counts(clicks=clicks, starts=starts))}) == [(rule, "promo")]
 
 
+def test_a_link_that_stopped_is_told_about_for_three_days_and_not_for_weeks() -> None:
+    for quiet, told in ((0, True), (2, True), (3, False), (9, False)):
+        series = {"promo": days(*usual(number=20), *[Counts()] * quiet, Counts())}
+        assert bool(found(series)) == told, quiet
+
+
 def test_a_link_whose_match_rate_falls_is_told_with_what_was_expected() -> None:
     series = {"promo": days(*usual(), Counts(clicks=1000, starts=200))}
     (told,) = anomalies(Seen(day=DAY, series=series, shares=(), facts=()))
