@@ -205,6 +205,9 @@ async def test_an_event_counts_once_and_its_lanes_each_have_their_state(database
         "webhook/bi",
         "webhook/crm",
     ]
+    kept_back = {"day": 20261101, "lane": "webhook/bi", "state": "skipped", "reason": "off"}
+    await database.put(rolled.rollup_deliveries, event | kept_back)
+    found = await events.deliveries(database.reader, PERIOD)
     assert (events.delivered_share(found).part, events.delivered_share(found).whole) == (1, 3)
     assert events.delivered_share(found, "meta/1234567890").share == 1.0
 

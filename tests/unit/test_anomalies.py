@@ -75,7 +75,8 @@ def test_a_match_rate_that_always_varies_is_no_news() -> None:
 
 def test_nothing_is_said_of_tiny_numbers_nor_of_a_link_that_is_new() -> None:
     assert found({"tiny": days(*usual(20, 8), Counts())}) == []
-    assert found({"new": days(*usual(number=6), Counts())}) == []
+    assert found({"new": days(*usual(number=6), Counts(clicks=5000, starts=2000))}) == []
+    assert found({"small": days(*[Counts(clicks=60, starts=24)] * 28, Counts(clicks=60, starts=15))}) == []
 
 
 def test_one_odd_day_before_does_not_hide_another() -> None:
