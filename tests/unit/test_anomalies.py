@@ -79,6 +79,10 @@ def test_nothing_is_said_of_tiny_numbers_nor_of_a_link_that_is_new() -> None:
     assert found({"small": days(*[Counts(clicks=60, starts=24)] * 28, Counts(clicks=60, starts=15))}) == []
 
 
+def test_the_quiet_time_before_a_link_began_is_not_what_is_usual_for_it() -> None:
+    assert found({"promo": days(*usual(number=10), Counts())}) == [("clicks_stopped", "promo")]
+
+
 def test_one_odd_day_before_does_not_hide_another() -> None:
     """A mean and its deviation would: the median and MAD do not."""
     before = [*usual(number=27), Counts(clicks=100_000, starts=40_000)]
