@@ -109,7 +109,7 @@ def _check_text(found: Checked) -> list[str]:
     ]
     if len(found.differences) > SHOWN:
         lines.append(f"and {len(found.differences) - SHOWN} more (--json shows all)")
-    return [*lines, f"{len(found.differences)} figures differ" if found.differences else "All agree."]
+    return [*lines, f"figures that differ: {len(found.differences)}" if found.differences else "All agree."]
 
 
 async def _rebuild(given: Settings) -> int:

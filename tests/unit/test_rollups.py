@@ -1,0 +1,55 @@
+"""How rollups are kept up: until nothing waits, with rests, and within its time at the end."""
+
+from __future__ import annotations
+
+from analytics.rollups import LIMIT, Rollups
+from domain.clock import ManualClock
+from runtime.metrics import Metrics
+
+
+class Waiting:
+    """So many changes, a millisecond for each fold."""
+
+    def __init__(self, changes: int, clock: ManualClock) -> None:
+        self.left, self.folds, self._clock = changes, 0, clock
+
+    async def fold(self, limit: int) -> int:
+        some = min(limit, self.left)
+        self.left -= some
+        self.folds += 1
+        self._clock.advance(0.001)
+        return some
+
+    async def waiting(self) -> int:
+        return self.left
+
+
+async def test_a_pass_folds_until_nothing_waits_and_the_metrics_say_how_much() -> None:
+    clock, metrics = ManualClock(), Metrics()
+    store = Waiting(2 * LIMIT + 5, clock)
+    assert await Rollups(store, clock, metrics).pass_() == 2 * LIMIT + 5
+    assert (store.left, store.folds) == (0, 4)
+    value = metrics.registry.get_sample_value
+    assert value("trilha_rollup_folded_total") == 2 * LIMIT + 5
+    assert value("trilha_rollup_waiting") == 0
+
+
+async def test_what_waits_is_seen_while_it_is_folded() -> None:
+    clock, seen = ManualClock(), list[tuple[int, int]]()
+
+    class Watcher:
+        def rollups(self, folded: int, waiting: int) -> None:
+            seen.append((folded, waiting))
+
+    await Rollups(Waiting(3 * LIMIT, clock), clock, Watcher()).pass_()
+    assert seen == [(LIMIT, 2 * LIMIT), (LIMIT, LIMIT), (LIMIT, 0), (0, 0)]
+
+
+async def test_at_the_end_no_fold_begins_after_its_time() -> None:
+    """Service managers give ten seconds: what is not folded goes on waiting in SQL."""
+    clock = ManualClock()
+    store = Waiting(100 * LIMIT, clock)
+    await Rollups(store, clock, Metrics()).finish(0.0035)
+    assert store.folds == 4
+    await Rollups(store, clock, Metrics()).finish(-1)
+    assert store.folds == 4
