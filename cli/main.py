@@ -18,6 +18,7 @@ from cli import (
     pixels,
     privacy,
     processes,
+    report,
     rescore,
     rollups,
     subject,
@@ -44,6 +45,7 @@ app.command()(doctor.doctor)
 app.command()(clicks.start)
 app.command()(conversions.conversion)
 app.command()(clicks.accounting)
+app.command()(report.report)
 app.command()(rescore.rescore)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")
