@@ -8,6 +8,7 @@ from cli import (
     bot_accounts,
     clicks,
     conversions,
+    dashboard,
     doctor,
     drill,
     geoip,
@@ -23,6 +24,7 @@ from cli import (
     rollups,
     subject,
     up,
+    users,
     webhooks,
 )
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
@@ -40,6 +42,7 @@ app.command()(up.up)
 app.command()(processes.serve)
 app.command()(processes.work)
 app.command()(processes.bot)
+app.command()(dashboard.dashboard)
 app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
@@ -56,6 +59,7 @@ app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(outbox.outbox, name="outbox")
+app.add_typer(users.users, name="user")
 app.add_typer(rollups.rollups, name="rollups")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")

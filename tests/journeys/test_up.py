@@ -32,13 +32,14 @@ class Up:
     """One `trilha up`, and commands with its settings."""
 
     def __init__(self, home: Path, *options: str) -> None:
-        self.public, self.private = free_port(), free_port()
+        self.public, self.private, self.pages = free_port(), free_port(), free_port()
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("TRILHA_")
         } | {
             "TRILHA_HOME_DIR": str(home),
             "TRILHA_PUBLIC_BIND": f"127.0.0.1:{self.public}",
             "TRILHA_PRIVATE_BIND": f"127.0.0.1:{self.private}",
+            "TRILHA_DASHBOARD_BIND": f"127.0.0.1:{self.pages}",
             "TRILHA_TRUSTED_PROXIES": "127.0.0.1/32",
             "TRILHA_GEOIP_PATHS": str(home.parent),
         }
@@ -179,6 +180,18 @@ def test_a_child_that_dies_is_started_again(up: Up) -> None:
     assert "serve" in [process.cmdline()[-1] for process in up.family()]
 
 
+def test_the_dashboard_runs_too_and_the_greeting_says_how_to_get_in(up: Up) -> None:
+    """It gives way to redirects, and ends without them."""
+    assert f"dashboard  http://127.0.0.1:{up.pages}/   (first: trilha user add NAME --role owner)" in up.said
+    (pages,) = [process for process in up.family() if process.cmdline()[-1] == "dashboard"]
+    tries = threading.Event()
+    while pages.is_running() and not _listens(up.pages):
+        tries.wait(0.05)
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.pages}/sign-in", timeout=20) as answer:
+        assert answer.status == 200
+    assert pages.nice() == 10
+
+
 def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
     """Which address, and which setting to change; exit code 2, and nothing is left running."""
     made = Up(tmp_path / "home")
@@ -283,6 +296,14 @@ def _scored(up: Up, token: str) -> dict:
         if "redeemed" in shown["evidence"]:
             break
     return shown
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _until(up: Up, holds: object) -> None:
