@@ -1,7 +1,7 @@
 """How to mend a destination: what a test event, or a question of quality, was refused for, and what a lane is held for."""
 
-from delivery.advice import advice
 from delivery.destination import Refusal
+from domain.advice import advice
 from domain.conversions import meta_lane, pixel_of, webhook_of
 from privacy.pixel_tokens import TokenState
 

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from analytics.inspect import BotName, Inspect, click_json, view_json
 from bot.associate import Associate, StartAnswer, StartRequest
 from daemon.answers import capped_body, error
 from daemon.api_keys import ApiKeys
 from daemon.conversions import conversion_json, report_request
-from daemon.inspect import BotName, Inspect, click_json, view_json
 from daemon.openapi import describe
 from daemon.shapes import ConversionBody, StartBody
 from daemon.telegram_webhook import TelegramWebhook

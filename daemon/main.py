@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import uvicorn
 
+from analytics.inspect import Inspect
 from backends.build import Stores, open_stores
 from backends.catalog_cache import REFRESH_SECONDS, CatalogCache
 from backends.sql.keys import SqlKeys
@@ -18,7 +19,6 @@ from daemon.api_keys import ApiKeys
 from daemon.capture import Capture
 from daemon.client_ip import ClientIp
 from daemon.edge import CappedProtocol, RedirectProtocol, listen
-from daemon.inspect import Inspect
 from daemon.redirect import Redirect
 from daemon.server import make_server
 from daemon.telegram_webhook import TelegramWebhook

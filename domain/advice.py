@@ -6,8 +6,7 @@ a webhook's are HTTP statuses, and what kept a call from being made. Reasons are
 
 from collections.abc import Mapping
 
-from delivery.destination import RECEIVED
-from domain.conversions import ERASED, NO_SUCH_CLICK, TOO_OLD, DeliveryState, pixel_of, webhook_of
+from domain.conversions import ERASED, NO_SUCH_CLICK, RECEIVED, TOO_OLD, DeliveryState, pixel_of, webhook_of
 
 MAY_HAVE_PASSED = (
     "its click did not come",
