@@ -10,6 +10,7 @@ from cli import (
     conversions,
     doctor,
     drill,
+    explain,
     geoip,
     keys,
     links,
@@ -42,6 +43,7 @@ app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
 app.command()(conversions.conversion)
+app.command()(explain.explain)
 app.command()(clicks.accounting)
 app.command()(rescore.rescore)
 app.command()(subject.profile)

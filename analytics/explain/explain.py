@@ -23,6 +23,9 @@ from domain.ids import uuid7_ms
 from domain.trace import MOST, MOST_DELIVERIES
 
 
+_FOLLOWS = {"start": ("click",), "conversion": ("start", "click"), "delivery": ("conversion",)}
+
+
 def explain(facts: Facts, words: Words) -> Explanation:
     """What happened, what did not and why, and what to do."""
     first = headline(facts, words)
@@ -149,14 +152,17 @@ def _erased(at_ms: int, words: Words) -> Step:
 
 
 def _timed(story: Story) -> Story:
-    """With the time between each step and the one before that has a time."""
-    steps, last = list[Step](), None
+    """With how long each step came after the one that it follows from."""
+    steps, seen = list[Step](), dict[str, int]()
     for step in story.steps:
+        of = step.kind.partition(".")[0]
         if step.at_ms is None:
             steps.append(step)
             continue
-        steps.append(step if last is None else replace(step, after_ms=step.at_ms - last))
-        last = step.at_ms
+        since = next((seen[kind] for kind in _FOLLOWS.get(of, ()) if kind in seen), None)
+        later = since is not None and step.at_ms >= since
+        steps.append(replace(step, after_ms=step.at_ms - since) if later and since is not None else step)
+        seen[of] = step.at_ms
     return replace(story, steps=tuple(steps))
 
 

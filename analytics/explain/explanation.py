@@ -14,7 +14,8 @@ Verdict = Literal["done", "waiting", "not", "wrong"]
 class Step:
     """One thing on the way, or one that did not happen. kind is stable and English; the texts are the reader's.
 
-    after_ms: since the step before it in its story that has a time.
+    after_ms: how long after what it follows from: a start from its click, a conversion from the start, a delivery from its
+    conversion; None where that is not in the story, or did not come before.
     """
 
     kind: str
