@@ -13,6 +13,7 @@ from analytics.explain.words import Words, language_of
 from bot.associate import MAX_TELEGRAM_ID
 from daemon.answers import error
 from delivery.particulars import order_key
+from domain.advice import Language
 from domain.errors import ConfigError, InvalidConversion, InvalidToken
 
 
@@ -34,7 +35,7 @@ class Explain:
         """By the token in the path; without one by `telegram_id` (and `bot`), or by `order`. Raises UnknownBot too."""
         token: str | None = request.path_params.get("token")
         try:
-            language = language_of(request.query_params.get("language", "en"))
+            language = _language(request.query_params)
             facts = await (
                 self._gathers.token(token) if token is not None else self._asked(request.query_params)
             )
@@ -51,6 +52,14 @@ class Explain:
         if order is not None:
             return await self._gathers.order(valid_order(order))
         return await self._gathers.person(valid_person(person or ""), query.get("bot"))
+
+
+def _language(query: QueryParams) -> Language:
+    """What was sent is not said back."""
+    try:
+        return language_of(query.get("language", "en"))
+    except ConfigError:
+        raise ConfigError("language: en or pt") from None
 
 
 def valid_person(text: str) -> int:

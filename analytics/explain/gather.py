@@ -106,7 +106,7 @@ class Gathering:
         """Of a person, in one bot or in all. UnknownBot when no such bot is registered."""
         known = None if bot is None else self._names.bot(bot)
         if bot is not None and known is None:
-            raise UnknownBot(f"no bot {bot!r} is registered")
+            raise UnknownBot("no such bot is registered. Register it with: trilha bot-account add")
         bot_id = known.id if known else None
         trace, (waiting, all_read) = await asyncio.gather(
             self._sql(self._traces.of_person(telegram_id, bot_id)),

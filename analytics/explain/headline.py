@@ -40,10 +40,8 @@ def headline(facts: Facts, words: Words) -> Headline:
         return Headline(words.say("head.erased"), "not")
     sales = [event for event in events_of(facts.deliveries) if main_row(event).event not in OWN]
     waiting = [one for one in facts.waiting if isinstance(one, Conversion)]
-    if sales:
-        return _of_sales(facts, sales, words)
-    if waiting:
-        return _spooled(facts, waiting[-1], words)
+    if sales or waiting:
+        return _of_sales(facts, sales, words) if sales else _spooled(facts, waiting[-1], words)
     match facts.asked:
         case OfOrder(order_id=order_id):
             return _no_order(facts, order_id, words)
