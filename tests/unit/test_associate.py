@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -106,6 +107,9 @@ class Names:
         return ANA.username
 
 
+NOBODY: Any = None  # none of these tests asks it
+
+
 class Room:
     """The use case and the API over stores that write down what they are asked."""
 
@@ -145,6 +149,7 @@ class Room:
                 ads=self.stores,
                 spool_durability=Durability.SYNCED,
             ),
+            explain=NOBODY,
             bot_name=Names().bot_name,
             keys=ApiKeys(folder / "keys"),
             health=Health(
