@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
 
+from analytics.inspect import Inspect
 from bot.associate import Associate, StartRequest
 from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys, make_api_key
-from daemon.inspect import Inspect
 from daemon.telegram_webhook import TelegramWebhook
 from delivery.report import Report
 from domain.attribution import Owner, Start
@@ -106,6 +107,9 @@ class Names:
         return ANA.username
 
 
+NOBODY: Any = None  # none of these tests asks it
+
+
 class Room:
     """The use case and the API over stores that write down what they are asked."""
 
@@ -145,6 +149,7 @@ class Room:
                 ads=self.stores,
                 spool_durability=Durability.SYNCED,
             ),
+            explain=NOBODY,
             bot_name=Names().bot_name,
             keys=ApiKeys(folder / "keys"),
             health=Health(

@@ -188,6 +188,16 @@ def test_without_the_key_of_its_day_nothing_opens_and_nothing_is_sealed(keyring:
     assert sealer.seal(ORIGINAL, click, TODAY) is None
 
 
+def test_whether_an_original_can_be_opened_is_known_without_opening_it(keyring: Keyring) -> None:
+    sealer = Sealer(keyring)
+    blob = sealer.seal(ORIGINAL, new_id(), TODAY) or b""
+    assert sealer.readable(blob)
+    assert not sealer.readable(b"")
+    assert not sealer.readable(b"\x7f" + blob[1:])
+    keyring.destroy_before(TODAY + 1)
+    assert not sealer.readable(blob)
+
+
 # ---------------------------------------------------------------- pseudonyms
 
 
