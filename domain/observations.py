@@ -39,6 +39,8 @@ class Observer(Protocol):
     def delivery_call(self, answer: str) -> None: ...
     def waiting(self, pending: int, oldest_seconds: float) -> None: ...
     def lanes(self, by_state: Mapping[str, int]) -> None: ...
+    def alert(self, rule: str, firing: int, measured: float) -> None: ...
+    def alert_told(self, channel: str, outcome: str) -> None: ...
 
 
 class Silent:
@@ -90,4 +92,10 @@ class Silent:
         """Ignore."""
 
     def lanes(self, by_state: Mapping[str, int]) -> None:
+        """Ignore."""
+
+    def alert(self, rule: str, firing: int, measured: float) -> None:
+        """Ignore."""
+
+    def alert_told(self, channel: str, outcome: str) -> None:
         """Ignore."""
