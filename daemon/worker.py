@@ -1,5 +1,5 @@
 """Front door of `trilha work`: settles spools, delivers conversions, scores what was started, shares keys, ends what has had
-its time.
+its time, judges alerts.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from backends.sql.retention import SqlRetention
 from backends.sql.scoring import SqlScoring
 from backends.sql.webhooks import SqlWebhooks
 from daemon.access import AccessKeeper, access_log_of
+from daemon.alerting import ALERTS_PATIENCE, ALERTS_SECONDS, watch_of
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
 from daemon.erasure import Discarder, Finisher
@@ -54,8 +55,11 @@ async def work(
     settings: Settings, clock: Clock, stop: asyncio.Event, observer: Observer | None = None
 ) -> None:
     """Settle and deliver until `stop`, then settle what is left, for at most DRAIN_SECONDS. ConfigError when another worker settles these spools."""
-    lock = lock_settling(settings)
     keyring = Keyring(settings.secrets, clock)
+    # An engine of its own, so that judging alerts holds up no settling.
+    watching = make_engine(settings.sql, patience=ALERTS_PATIENCE)
+    watch = watch_of(settings, watching, keyring, clock, observer or Silent())
+    lock = lock_settling(settings)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
     places = await asyncio.to_thread(GeoIp, settings.geoip)
     enricher = make_enricher(settings, keyring, places)
@@ -80,6 +84,7 @@ async def work(
         (Retention(SqlRetention(engine), settings, clock, keys=keyring).pass_, RETENTION_SECONDS),
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
         (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
+        (watch.pass_, ALERTS_SECONDS),
     )
     meta = MetaClient(settings.meta_url)
     relay = relay_of(settings, engine, keyring, meta, clock, observer or Silent())
@@ -97,6 +102,7 @@ async def work(
         if redis is not None:
             await redis.close()
         await settler.close()
+        await close_engine(watching)
         await close_engine(engine)
         lock.release()
 

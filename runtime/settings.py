@@ -264,18 +264,9 @@ class Settings(BaseModel):
     @field_validator("smtp_url")
     @classmethod
     def _mail_server(cls, value: str | None) -> str | None:
-        if value is None:
-            return value
-        try:
-            found = urlsplit(value)
-            sound = (
-                found.scheme in {"smtp", "smtps"} and found.hostname and (found.port is None or found.port)
-            )
-        except ValueError:
-            sound = None
-        if not sound:
+        if value is not None and not _is_mail_server(value):
             raise ValueError("write it as smtp://USER@HOST:587 or smtps://USER@HOST:465")
-        if found.password is not None:
+        if value is not None and urlsplit(value).password is not None:
             raise ValueError("leave the password out: it belongs in TRILHA_SMTP_PASSWORD_FILE")
         return value
 
@@ -413,6 +404,14 @@ def child_environment(**changes: str) -> dict[str, str]:
 def program_path(variable: str) -> str | None:
     """A program that the environment names, such as VALKEY_BIN."""
     return os.environ.get(variable) or None
+
+
+def _is_mail_server(url: str) -> bool:
+    try:
+        found = urlsplit(url)
+        return found.scheme in {"smtp", "smtps"} and bool(found.hostname) and found.port != 0
+    except ValueError:
+        return False
 
 
 def _from_file(path: str) -> dict[str, Any]:

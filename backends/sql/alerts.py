@@ -29,6 +29,8 @@ class SqlAlerts:
 
     async def change(self, key: AlertKey, before: AlertState | None, after: AlertState | None) -> bool:
         """Put one state in another's place (None: no row); False when somebody else has changed it since."""
+        if before is None and after is None:
+            return True
         statement = self._change(key, before, after)
 
         async def write(connection: AsyncConnection) -> bool:
