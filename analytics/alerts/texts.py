@@ -118,7 +118,7 @@ def figure(unit: Unit, value: float) -> str:
     if unit == "share":
         return f"{value * 100:.0f} %"
     if unit == "surprise":
-        return f"1 : {10 ** min(value, 15):.0f}"
+        return f"1 : {float(f'{10 ** min(value, 15):.2g}'):.0f}"  # two digits say it
     if unit == "count":
         return f"{value:.0f}"
     return _duration(value)

@@ -1,4 +1,4 @@
--- Clicks of people and their starts, by link: in the hours from :since to :until, and in the same hours of the 7 days before.
+-- Clicks of people and their starts, by link: in the hours asked for, and in the same hours of the 7 days before.
 SELECT links.slug AS slug,
        CAST(SUM(CASE WHEN r.hour >= :since THEN r.clicks ELSE 0 END) AS BIGINT) AS clicks,
        CAST(SUM(CASE WHEN r.hour >= :since THEN r.starts ELSE 0 END) AS BIGINT) AS starts,
