@@ -2,6 +2,7 @@
 
 import asyncio
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (smtplib.SMTPAuthenticationError, "the mail server does not accept user and password"),
     (smtplib.SMTPRecipientsRefused, "the mail server takes nothing for these addresses"),
     (smtplib.SMTPSenderRefused, "the mail server takes nothing from this sender: name another with ?from="),
+    (smtplib.SMTPServerDisconnected, "the mail server does not answer, or ended the connection"),
     (smtplib.SMTPException, "the mail server did not take it"),
     (
         ssl.SSLError,
@@ -100,9 +102,11 @@ class MailChannel:
     def _connected(self) -> smtplib.SMTP:
         """Encrypted, or on this machine: neither password nor alert crosses a network in clear."""
         host, port = self._server.host, self._server.port
+        # Its own default for our name asks DNS, without a limit.
+        ours, seconds = socket.gethostname(), self._seconds
         if self._server.implicit:
-            return smtplib.SMTP_SSL(host, port, timeout=self._seconds, context=self._tls)
-        smtp = smtplib.SMTP(host, port, timeout=self._seconds)
+            return smtplib.SMTP_SSL(host, port, ours, timeout=seconds, context=self._tls)
+        smtp = smtplib.SMTP(host, port, ours, timeout=seconds)
         try:
             smtp.ehlo()
             if host not in _LOOPBACK or smtp.has_extn("starttls"):
