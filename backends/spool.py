@@ -251,6 +251,12 @@ class Spool:
         """Bytes on disk."""
         return self._read(lambda: int(self._cache.volume()))
 
+    def oldest_ms(self) -> int | None:
+        """When the oldest record that waits came, UTC milliseconds; None when none waits. Exact for clicks; of starts and
+        conversions, whose keys are in no order, the first thousand are looked at.
+        """
+        return self._read(self._oldest_ms)
+
     def close(self) -> None:
         """Close the file and let go of the lock; what is in it stays."""
         with suppress(sqlite3.Error, OSError):
@@ -277,6 +283,16 @@ class Spool:
         with _as_unavailable():
             self._cache.reset("sqlite_wal_autocheckpoint", WRITER_CHECKPOINT_PAGES, update=False)
             self._cache.reset("sqlite_journal_size_limit", LOG_BYTES, update=False)
+
+    def _oldest_ms(self) -> int | None:
+        clicks = "SELECT MIN(key) FROM Cache WHERE raw = 1 AND key >= 'c' AND key < 'd'"
+        others = (
+            "SELECT store_time FROM Cache WHERE raw = 1 AND key >= 'e' AND key < 't' ORDER BY key LIMIT 1000"
+        )
+        ((first,),) = self._cache._sql(clicks).fetchall()  # noqa: SLF001
+        times = [round(at * 1000) for (at,) in self._cache._sql(others).fetchall()]  # noqa: SLF001
+        times += [int(first[14:26], 16)] if first else []
+        return min(times, default=None)
 
     def _refuse(self) -> None:
         if self._broken:

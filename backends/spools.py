@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -15,6 +16,15 @@ from runtime.logs import get_logger
 
 T = TypeVar("T")
 _log = get_logger("trilha.spools")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolLoad:
+    """What waits in the spools of this machine: entries, bytes, and when the oldest came (UTC milliseconds; None: nothing)."""
+
+    entries: int
+    volume: int
+    oldest_ms: int | None
 
 
 class LocalSpools:
@@ -61,6 +71,13 @@ class LocalSpools:
         return (
             await asyncio.to_thread(self._clear_aside, lambda piece: _is_theirs(piece, telegram_id)) and done
         )
+
+    async def load(self) -> tuple[SpoolLoad, bool]:
+        """How full they are; False with it when a spool could not be read."""
+        found, all_read = await self._each(lambda spool: (len(spool), spool.volume(), spool.oldest_ms()))
+        times = [oldest for _, _, oldest in found if oldest is not None]
+        entries, volume = sum(item[0] for item in found), sum(item[1] for item in found)
+        return SpoolLoad(entries=entries, volume=volume, oldest_ms=min(times, default=None)), all_read
 
     async def scrub(self) -> bool:
         """Write the files of all spools anew and empty their logs; False when one was in use, or is too large now."""

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from cli import (
+    alerts,
     bot_accounts,
     clicks,
     conversions,
@@ -63,6 +64,7 @@ app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(outbox.outbox, name="outbox")
 app.add_typer(users.users, name="user")
 app.add_typer(rollups.rollups, name="rollups")
+app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
 app.add_typer(drill.drill, name="drill")

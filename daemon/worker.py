@@ -1,5 +1,5 @@
-"""Front door of `trilha work`: settles spools, delivers conversions, scores what was started, folds rollups, shares keys, ends
-what has had its time.
+"""Front door of `trilha work`: settles spools, delivers conversions, scores what was started, folds rollups, judges alerts,
+shares keys, ends what has had its time.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from backends.sql.rollups import SqlRollups
 from backends.sql.scoring import SqlScoring
 from backends.sql.webhooks import SqlWebhooks
 from daemon.access import AccessKeeper, access_log_of
+from daemon.alerting import ALERTS_PATIENCE, ALERTS_SECONDS, watch_of
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
 from daemon.erasure import Discarder, Finisher
@@ -60,8 +61,11 @@ async def work(
 
     ConfigError when another worker settles these spools.
     """
-    lock = lock_settling(settings)
     keyring = Keyring(settings.secrets, clock)
+    # An engine of its own, so that judging alerts holds up no settling.
+    watching = make_engine(settings.sql, patience=ALERTS_PATIENCE)
+    watch = watch_of(settings, watching, keyring, clock, observer or Silent())
+    lock = lock_settling(settings)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
     places = await asyncio.to_thread(GeoIp, settings.geoip)
     enricher = make_enricher(settings, keyring, places)
@@ -88,6 +92,7 @@ async def work(
         (Retention(SqlRetention(engine), settings, clock, keys=keyring).pass_, RETENTION_SECONDS),
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
         (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
+        (watch.pass_, ALERTS_SECONDS),
     )
     meta = MetaClient(settings.meta_url)
     relay = relay_of(settings, engine, keyring, meta, clock, observer or Silent())
@@ -106,6 +111,7 @@ async def work(
         if redis is not None:
             await redis.close()
         await settler.close()
+        await close_engine(watching)
         await close_engine(engine)
         lock.release()
 

@@ -40,6 +40,8 @@ class Observer(Protocol):
     def waiting(self, pending: int, oldest_seconds: float) -> None: ...
     def lanes(self, by_state: Mapping[str, int]) -> None: ...
     def rollups(self, folded: int, waiting: int) -> None: ...
+    def alert(self, rule: str, firing: int, measured: float) -> None: ...
+    def alert_told(self, channel: str, outcome: str) -> None: ...
 
 
 class Silent:
@@ -94,4 +96,10 @@ class Silent:
         """Ignore."""
 
     def rollups(self, folded: int, waiting: int) -> None:
+        """Ignore."""
+
+    def alert(self, rule: str, firing: int, measured: float) -> None:
+        """Ignore."""
+
+    def alert_told(self, channel: str, outcome: str) -> None:
         """Ignore."""

@@ -496,7 +496,10 @@ TABLE: tuple[Row, ...] = (
     Row(
         group=Text("Alerts: what is or was wrong", "Alertas: o que está ou esteve errado"),
         store="sql",
-        fields=_of("alerts", "rule subject since fired_at told_at resolved_at detail"),
+        fields=(
+            *_of("alerts", "rule subject since fired_at told_at cleared_at resolved_at flaps version detail"),
+            *_of("alert_judges", "node judged_at waits_since"),
+        ),
         kind="open",
         life=Life.days(90),
         ends=("deletion",),
@@ -568,6 +571,19 @@ TABLE: tuple[Row, ...] = (
         ),
         store="disk",
         fields=("bots/*.session", "bots/*.state", "bots/worker", "secrets/telegram-api-hash"),
+        kind="secret",
+        life=_OPERATOR,
+        ends=("none",),
+        purpose="security",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text(
+            "Password of the mail server and secret of the webhook that alerts go to, if they do",
+            "Senha do servidor de e-mail e segredo do webhook que recebem alertas, se houver",
+        ),
+        store="disk",
+        fields=("secrets/smtp-password", "secrets/alert-webhook"),
         kind="secret",
         life=_OPERATOR,
         ends=("none",),

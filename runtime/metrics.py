@@ -12,6 +12,7 @@ from typing import TypeVar, get_args
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from domain.alerts import CHANNELS, RULES, TOLD
 from domain.conversions import LEAD, PAGE_VIEW, PURCHASE, VIEW_CONTENT
 from domain.observations import RedirectOutcome
 from domain.outcomes import Durability, Receipt
@@ -186,6 +187,15 @@ class Metrics:
         self._lanes = self._new(_Count(gauge, "trilha_lanes", "Lanes by how they are", state=LANES))
         self._folded = self._new(_Count(count, "trilha_rollup_folded", "Changes folded into the rollups"))
         self._unfolded = self._new(_Count(gauge, "trilha_rollup_waiting", "Changes that wait to be folded"))
+        self._firing = self._new(
+            _Count(gauge, "trilha_alert_firing", "Alerts of a rule that fire", rule=RULES)
+        )
+        self._measured = self._new(
+            _Count(gauge, "trilha_alert_measured", "The worst that a rule measures now", rule=RULES)
+        )
+        self._told = self._new(
+            _Count(count, "trilha_alerts_told", "Messages of alerts", channel=CHANNELS, outcome=TOLD)
+        )
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """One answer of /go."""
@@ -265,6 +275,15 @@ class Metrics:
         """One fold, and what it has left."""
         self._folded.add(folded)
         self._unfolded.set(waiting)
+
+    def alert(self, rule: str, firing: int, measured: float) -> None:
+        """How a rule stands."""
+        self._firing.set(firing, rule)
+        self._measured.set(measured, rule)
+
+    def alert_told(self, channel: str, outcome: str) -> None:
+        """What became of a message of an alert."""
+        self._told.add(1, channel, outcome)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

@@ -5,6 +5,7 @@ name that nobody knows is an error. Every setting is described in docs/reference
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -18,6 +19,8 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, Va
 from domain.errors import ConfigError
 
 PREFIX = "TRILHA_"
+_CHAT = re.compile(r"-?[1-9][0-9]{0,18}@[A-Za-z][A-Za-z0-9_]{3,31}")
+_ADDRESS = re.compile(r"[^@\s,<>\"]+@[^@\s,<>\"]+")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -166,6 +169,35 @@ class Settings(BaseModel):
         default=False,
         description="Keep the access log of Marco Civil (time and address of every click, encrypted, six months)",
     )
+    alerts_off: tuple[str, ...] = Field(
+        (), description="Alert rules that are not judged, comma-separated (`trilha alerts rules` names them)"
+    )
+    alert_rules: Path | None = Field(
+        None, description="TOML file with other bounds for alert rules, merged over ours"
+    )
+    alert_language: Literal["en", "pt"] = Field("en", description="Language of what alerts say: en or pt")
+    alert_telegram: str | None = Field(
+        None, description="Where Telegram is told of alerts, by a bot of yours: CHAT_ID@BOT_USERNAME"
+    )
+    alert_email: tuple[str, ...] = Field(
+        (), description="Addresses that are told of alerts by e-mail, comma-separated"
+    )
+    smtp_url: str | None = Field(
+        None,
+        description="Mail server: smtp://USER@HOST:587 (STARTTLS) or smtps://USER@HOST:465; ?from=ADDRESS names the sender",
+    )
+    smtp_password_file: Path | None = Field(
+        None, description="File with its password, 0600; default: HOME_DIR/secrets/smtp-password"
+    )
+    alert_webhook: str | None = Field(None, description="URL that alerts are posted to, signed")
+    alert_webhook_secret_file: Path | None = Field(
+        None,
+        description="File with the secret that they are signed with, 0600; default: HOME_DIR/secrets/alert-webhook",
+    )
+    bot_api_url: str = Field(
+        "https://api.telegram.org",
+        description="Where Telegram's Bot API is, which tells of alerts; another one for a Bot API server of your own",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
     @field_validator(
@@ -196,7 +228,7 @@ class Settings(BaseModel):
             return tuple(ip_network(item, strict=True) if isinstance(item, str) else item for item in value)
         return value
 
-    @field_validator("geoip_paths", "webhook_hosts", mode="before")
+    @field_validator("geoip_paths", "webhook_hosts", "alerts_off", "alert_email", mode="before")
     @classmethod
     def _paths(cls, value: object) -> object:
         if isinstance(value, str):
@@ -219,7 +251,7 @@ class Settings(BaseModel):
             raise ValueError("write it as https://host")
         return value.rstrip("/")
 
-    @field_validator("meta_url")
+    @field_validator("meta_url", "bot_api_url")
     @classmethod
     def _meta(cls, value: str) -> str:
         # Tokens go there: in clear to this machine only.
@@ -227,6 +259,29 @@ class Settings(BaseModel):
         if not value.startswith("https://") and not (value.startswith("http://") and host in _LOOPBACK):
             raise ValueError("write it as https://host")
         return value.rstrip("/")
+
+    @field_validator("alert_telegram")
+    @classmethod
+    def _chat(cls, value: str | None) -> str | None:
+        if value is not None and not _CHAT.fullmatch(value):
+            raise ValueError("write it as CHAT_ID@BOT_USERNAME, such as -1001234567890@shop_bot")
+        return value
+
+    @field_validator("alert_email")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ADDRESS.fullmatch(address) for address in value):
+            raise ValueError("write addresses with commas between them")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: str | None) -> str | None:
+        if value is not None and not _is_mail_server(value):
+            raise ValueError("write it as smtp://USER@HOST:587 or smtps://USER@HOST:465")
+        if value is not None and urlsplit(value).password is not None:
+            raise ValueError("leave the password out: it belongs in TRILHA_SMTP_PASSWORD_FILE")
+        return value
 
     @field_validator("click_days")
     @classmethod
@@ -259,6 +314,12 @@ class Settings(BaseModel):
         "bot_tokens_file",
         "telegram_server",
         "telegram_server_key",
+        "alert_rules",
+        "alert_telegram",
+        "smtp_url",
+        "smtp_password_file",
+        "alert_webhook",
+        "alert_webhook_secret_file",
         mode="before",
     )
     @classmethod
@@ -289,6 +350,16 @@ class Settings(BaseModel):
     def api_hash(self) -> Path:
         """The file of Telegram's api_hash in force."""
         return self.telegram_api_hash_file or self.home_dir / "secrets" / "telegram-api-hash"
+
+    @property
+    def smtp_password(self) -> Path:
+        """The file of the mail server's password in force."""
+        return self.smtp_password_file or self.home_dir / "secrets" / "smtp-password"
+
+    @property
+    def alert_webhook_secret(self) -> Path:
+        """The file of the secret in force that alerts are signed with."""
+        return self.alert_webhook_secret_file or self.home_dir / "secrets" / "alert-webhook"
 
     @property
     def bot_sessions(self) -> Path:
@@ -347,6 +418,14 @@ def child_environment(**changes: str) -> dict[str, str]:
 def program_path(variable: str) -> str | None:
     """A program that the environment names, such as VALKEY_BIN."""
     return os.environ.get(variable) or None
+
+
+def _is_mail_server(url: str) -> bool:
+    try:
+        found = urlsplit(url)
+        return found.scheme in {"smtp", "smtps"} and bool(found.hostname) and found.port != 0
+    except ValueError:
+        return False
 
 
 def _from_file(path: str) -> dict[str, Any]:

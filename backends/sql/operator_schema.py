@@ -47,10 +47,25 @@ alerts = Table(
     metadata,
     Column("rule", String(40), primary_key=True),
     Column("subject", String(100), primary_key=True),
-    # Since when the condition holds; when it was first told, and last; when it ended.
+    # Since when the condition holds; when it fired (NULL: it has not held for long enough); when it was told last; since when
+    # a firing one's condition is over; when it ended.
     Column("since", UtcMillis, nullable=False),
     Column("fired_at", UtcMillis),
     Column("told_at", UtcMillis),
+    Column("cleared_at", UtcMillis),
     Column("resolved_at", UtcMillis),
+    # How often it has come back at once.
+    Column("flaps", Integer, nullable=False, server_default="0"),
+    # Grows with every change: of two workers that judge the same, one changes the row, and that one tells.
+    Column("version", Integer, nullable=False, server_default="0"),
     Column("detail", JSON, nullable=False),
+)
+
+# Workers that judge alerts: when each did so last, and since when the oldest record waits in its spools.
+alert_judges = Table(
+    "alert_judges",
+    metadata,
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("judged_at", UtcMillis, nullable=False),
+    Column("waits_since", UtcMillis),
 )

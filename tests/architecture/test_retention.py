@@ -55,6 +55,8 @@ STORED: dict[Store, list[str]] = {
         "bots/*.state",
         "bots/worker",
         "secrets/telegram-api-hash",
+        "secrets/smtp-password",
+        "secrets/alert-webhook",
     ],
     "logs": ["stderr", "run/valkey.log"],
 }

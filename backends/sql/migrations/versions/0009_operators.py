@@ -42,9 +42,19 @@ def upgrade() -> None:
         sa.Column("since", _TIME, nullable=False),
         sa.Column("fired_at", _TIME),
         sa.Column("told_at", _TIME),
+        sa.Column("cleared_at", _TIME),
         sa.Column("resolved_at", _TIME),
+        sa.Column("flaps", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("version", sa.Integer(), server_default="0", nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("rule", "subject", name=op.f("pk_alerts")),
+    )
+    op.create_table(
+        "alert_judges",
+        sa.Column("node", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("judged_at", _TIME, nullable=False),
+        sa.Column("waits_since", _TIME),
+        sa.PrimaryKeyConstraint("node", name=op.f("pk_alert_judges")),
     )
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
     op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
@@ -52,6 +62,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("alert_judges")
     op.drop_table("alerts")
     op.drop_table("sessions")
     op.drop_table("users")

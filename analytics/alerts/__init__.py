@@ -1,0 +1,1 @@
+"""Alerts: rules as data, judged by `trilha work`."""
