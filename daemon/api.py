@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from bot.associate import Associate, StartAnswer, StartRequest
 from daemon.answers import capped_body, error
-from daemon.api_keys import ApiKeys
 from daemon.conversions import conversion_json, report_request
 from daemon.inspect import BotName, Inspect, click_json, view_json
 from daemon.openapi import describe
@@ -31,6 +30,7 @@ from domain.errors import (
     UnknownBot,
     UnknownClick,
 )
+from privacy.api_keys import ApiKeys
 from privacy.redact import redact_text
 
 MAX_BODY = 16 * 1024
