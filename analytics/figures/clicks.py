@@ -25,9 +25,8 @@ NOT_KNOWN = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Clicks, those of them that were started whenever (`starts`), and starts known by their token only (`alone`).
-
-    A start that is `alone` has no click in SQL (yet), so it is not among `clicks`.
+    """Clicks, those of them that were started whenever (`starts`), and beside them starts whose click SQL does not have (yet):
+    known by their token only (`alone`).
     """
 
     clicks: int = 0
@@ -36,8 +35,13 @@ class Counts:
 
     @property
     def match(self) -> Share:
-        """Starts of clicks: those that are alone are left out, as their clicks are not counted either."""
-        return Share.of(self.starts - self.alone, self.clicks)
+        """Started ones of the clicks. Those alone are in neither: their clicks are not counted."""
+        return Share.of(self.starts, self.clicks)
+
+    @property
+    def users(self) -> int:
+        """Everybody who started with a token of ours."""
+        return self.starts + self.alone
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(

@@ -110,7 +110,7 @@ async def test_totals_are_of_the_days_of_the_period_and_of_one_link_or_all(datab
     await database.day("fbclid", 20261103, 2, "1", 4, 2, 0)
     both = await clicks.totals(database.reader, PERIOD)
     assert both.counts == Counts(clicks=15, starts=6, alone=1)
-    assert (both.counts.match.part, both.counts.match.whole) == (5, 15)
+    assert (both.counts.match.part, both.counts.match.whole, both.counts.users) == (6, 15, 7)
     assert (both.with_address, both.with_fbclid, both.clicks_with_fbclid, both.with_agent) == (3, 2, 4, 0)
     assert (await clicks.totals(database.reader, PERIOD, 2)).counts == Counts(clicks=5, starts=2)
     days = await clicks.by_day(database.reader, PERIOD)
