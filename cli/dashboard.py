@@ -77,6 +77,7 @@ def tools_of(given: Settings, engine: Engine, clock: Clock) -> Tools:
         keyring=Keyring(given.secrets, clock),
         audit=SqlAudit(engine, clock).note,
         client_address=ClientIp(given.trusted_proxies).of,
+        lanes=SqlOutbox(engine).lanes,
         watch=watch_of(given, engine, clock),
         doctor=lambda: findings_of(given),
         sql_versions=lambda: versions(engine),

@@ -10,6 +10,7 @@ from backends.sql.links import SqlCatalog
 from backends.sql.reading import SqlReader
 from backends.sql.users import SqlUsers
 from domain.clock import Clock
+from domain.conversions import LaneStatus
 from privacy.keyring import Keyring
 from runtime.settings import Settings
 
@@ -18,6 +19,10 @@ Note = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 ClientAddress = Callable[[str | None, Sequence[bytes]], str | None]
 """Somebody's address, of the peer and of X-Forwarded-For; None when it cannot be told."""
+
+
+Lanes = Callable[[], Awaitable[list[LaneStatus]]]
+"""How the lanes of the outbox are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class Tools:
     keyring: Keyring
     audit: Note
     client_address: ClientAddress
+    lanes: Lanes
     watch: Watch | None = None
     doctor: Callable[[], Awaitable[Sequence[Finding]]] | None = None
     sql_versions: Callable[[], Awaitable[Mapping[str, str]]] | None = None

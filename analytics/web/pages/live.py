@@ -10,22 +10,13 @@ from analytics.web.page import Ask, Missing, Page
 
 
 async def show(ask: Ask) -> Response:
-    """The page, which its script keeps fresh."""
-    return await _render(ask, "live")
-
-
-async def fragment(ask: Ask) -> Response:
-    """What changes of it."""
-    return await _render(ask, "live_now")
-
-
-async def _render(ask: Ask, template: str) -> Response:
+    """The page, whose script asks for it again and again and puts in place what has changed."""
     if ask.tools.watch is None:
         raise Missing
     now = await ask.tools.watch.now()
     settings = ask.tools.settings
     return ask.render(
-        template,
+        "live",
         now=now,
         minutes=RECEIPT_MINUTES,
         spool_sync=settings.spool_sync,
@@ -34,7 +25,4 @@ async def _render(ask: Ask, template: str) -> Response:
     )
 
 
-PAGES = (
-    Page(path="/live", handler=show, menu="live"),
-    Page(path="/live/now", handler=fragment, menu="live"),
-)
+PAGES = (Page(path="/live", handler=show, menu="live"),)
