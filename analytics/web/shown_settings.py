@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ByteSize
+
 from privacy.redact import redact_text
 from runtime.settings import PREFIX, Settings
 
@@ -55,6 +57,8 @@ def _safe(value: object) -> str:
 def _text(value: Any) -> str:
     if value is None or value == ():
         return ""
+    if isinstance(value, ByteSize):
+        return value.human_readable()
     if isinstance(value, bool):
         return "true" if value else "false"
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

@@ -67,7 +67,7 @@ async def create(ask: Ask) -> Response:
         link = await ask.tools.catalog.add_link(form.slug, **changes)
     except ConfigError as error:
         return await _form(ask, form, slug=None, mistake=str(error))
-    await ask.audit("link_added", link=link.slug)
+    await ask.audit("link add", link=link.slug)
     return ask.go(f"/links/{link.slug}", "links.made")
 
 
@@ -87,7 +87,7 @@ async def change(ask: Ask) -> Response:
         await ask.tools.catalog.edit_link(link.slug, **changes)
     except ConfigError as error:
         return await _form(ask, form, slug=link.slug, mistake=str(error))
-    await ask.audit("link_changed", link=link.slug)
+    await ask.audit("link change", link=link.slug)
     return ask.go(f"/links/{link.slug}", "links.changed")
 
 
@@ -96,7 +96,7 @@ async def pause(ask: Ask) -> Response:
     link = await link_of(ask)
     paused = (await ask.form()).get("paused") == "1"
     await ask.tools.catalog.edit_link(link.slug, paused=paused)
-    await ask.audit("link_paused" if paused else "link_resumed", link=link.slug)
+    await ask.audit("link pause" if paused else "link resume", link=link.slug)
     back = "/links" if (await ask.form()).get("back") == "list" else f"/links/{link.slug}"
     return ask.go(back, "links.was_paused" if paused else "links.was_resumed")
 
@@ -112,7 +112,7 @@ async def link_of(ask: Ask) -> Link:
 async def _register(ask: Ask, form: LinkForm) -> None:
     if form.new_bot:
         bot = await ask.tools.catalog.add_bot(form.new_bot)
-        await ask.audit("bot_added", bot=bot.username)
+        await ask.audit("bot add", bot=bot.username)
 
 
 async def _form(ask: Ask, form: LinkForm, *, slug: str | None, mistake: str = "") -> Response:

@@ -36,7 +36,7 @@ async def make_key(ask: Ask) -> Response:
         key = await asyncio.to_thread(make_api_key, ask.tools.settings.api_keys, name)
     except ConfigError as error:
         return await _page(ask, mistake=str(error), typed_key=name)
-    await ask.audit("api_key_made", key=name)
+    await ask.audit("api key make", key=name)
     return await _page(ask, made=(name, key))
 
 
@@ -44,7 +44,7 @@ async def revoke_key(ask: Ask) -> Response:
     """End every key of a name."""
     name = (await ask.form()).get("name", "")
     await asyncio.to_thread(revoke_api_key, ask.tools.settings.api_keys, name)
-    await ask.audit("api_key_revoked", key=name)
+    await ask.audit("api key revoke", key=name)
     return ask.go("/settings", "settings.key_revoked")
 
 
@@ -57,7 +57,7 @@ async def add_user(ask: Ask) -> Response:
         await ask.tools.users.add(name, role, await Passwords().hash(fields.get("password", "")))
     except ConfigError as error:
         return await _page(ask, mistake=str(error), typed_user=(name, fields.get("role", "")))
-    await ask.audit("user_added", name=name, role=role)
+    await ask.audit("user add", name=name, role=role)
     return ask.go("/settings", "settings.user_added")
 
 
@@ -90,7 +90,7 @@ async def _change(ask: Ask, what: str, name: str, value: str) -> Response:
     except ConfigError as error:
         return await _page(ask, mistake=str(error))
     detail = {"role": value} if what == "role" else {}
-    await ask.audit(f"user_{what}", name=name, **detail)
+    await ask.audit(f"user {what}", name=name, **detail)
     return ask.go("/settings", f"settings.user_{what}")
 
 
