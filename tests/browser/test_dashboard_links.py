@@ -95,7 +95,7 @@ async def test_the_ad_url_is_copied_whole(site: Site) -> None:
         await page.goto(f"{panel.base}/links/{SLUG}")
         button = page.locator("[data-copy=ad-url]")
         await button.click()
-        await page.wait_for_function("document.querySelector('[data-copy=ad-url]').textContent === 'Copied'")
+        await page.locator("[data-copy=ad-url]", has_text="Copied").wait_for()
         copied = await page.evaluate("navigator.clipboard.readText()")
         assert copied == ad_url("https://go.example.com", SLUG)
 
