@@ -48,7 +48,7 @@ def _alert(row: Any) -> Matter:
         kind="bad",
         text="alert",
         menu="live",
-        values={"rule": row.rule, "subject": row.subject, "since": row.since},
+        values={"rule": row.rule, "subject": row.subject},
     )
 
 

@@ -11,10 +11,10 @@
   }
 
   // Ticks stand on points only: the hours and days that there are figures of.
-  function splits(at) {
+  function splits(at, room) {
     return (plot, axis, from, to) => {
       const shown = at.filter((each) => each >= from && each <= to);
-      const every = Math.max(1, Math.ceil(shown.length / Math.max(2, Math.floor(plot.width / 64))));
+      const every = Math.max(1, Math.ceil(shown.length / Math.max(2, Math.floor(plot.width / room))));
       return shown.filter((each, place) => place % every === 0);
     };
   }
@@ -56,7 +56,7 @@
         y: { range: (plot, low, high) => [0, Math.max(high * 1.08, 4)] },
       },
       axes: [
-        { ...axis, size: 30, grid: { show: false }, splits: splits(at), values: axisTimes(data.by, zone, lang) },
+        { ...axis, size: 30, grid: { show: false }, splits: splits(at, data.by === "hour" ? 64 : 92), values: axisTimes(data.by, zone, lang) },
         { ...axis, grid, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7],
           values: (plot, ticks) => ticks.map((each) => compact.format(each)) },
       ],
