@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analytics.finding import Finding
+from analytics.live import Watch
 from backends.sql.links import SqlCatalog
 from backends.sql.reading import SqlReader
 from backends.sql.users import SqlUsers
@@ -36,3 +38,6 @@ class Tools:
     audit: Note
     client_address: ClientAddress
     lanes: Lanes
+    watch: Watch | None = None
+    doctor: Callable[[], Awaitable[Sequence[Finding]]] | None = None
+    sql_versions: Callable[[], Awaitable[Mapping[str, str]]] | None = None

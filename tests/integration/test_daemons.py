@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from analytics.daemons import ask
+from analytics.daemons import ask, metrics, ready
 from runtime.settings import Bind
 from tests.daemon_fixture import Door
 from tests.receiver import LOOPBACK, Receiver, receiving
@@ -60,3 +60,25 @@ async def test_a_listener_of_all_addresses_is_asked_at_loopback() -> None:
     body = json.dumps({"ready": True, "tiers": {}, "ring_waiting": 0}).encode()
     async with receiving(answering(body)) as there:
         assert await ask(Bind(host="0.0.0.0", port=there.port), seconds=10) is not None
+
+
+async def test_a_daemon_that_runs_shows_its_metrics(door: Door) -> None:
+    await door.click()
+    bind = door.site.settings.private_bind
+    found = await metrics(bind, seconds=10)
+    assert found is not None
+    assert found['trilha_redirects_total{outcome="redirected"}'] == 1.0
+    assert await ready(bind, seconds=10) is True
+
+
+@pytest.mark.parametrize("body", [b"", b"one two three\n", b"[]", b"\xff\xfe"])
+async def test_what_has_no_metrics_and_says_not_whether_it_works_is_none(body: bytes) -> None:
+    async with receiving(answering(body, "404 Not Found")) as there:
+        assert await metrics(Bind(host=LOOPBACK, port=there.port), seconds=10) is None
+    async with receiving(answering(body)) as there:
+        assert await ready(Bind(host=LOOPBACK, port=there.port), seconds=10) is None
+
+
+async def test_a_process_that_is_not_ready_says_so() -> None:
+    async with receiving(answering(b'{"ready": false}', "503 Service Unavailable")) as there:
+        assert await ready(Bind(host=LOOPBACK, port=there.port), seconds=10) is False
