@@ -167,9 +167,7 @@ class _Gathered:
                 sums.micros[found.currency] += found.micros
 
     def table(self, events: Mapping[str, int]) -> AdTable:
-        return AdTable(
-            rows=list(self._rows.values()), totals=self._totals, trail=self._trail, events=events
-        )
+        return AdTable(rows=list(self._rows.values()), totals=self._totals, trail=self._trail, events=events)
 
     def _sums(self, found: Any) -> Iterable[Sums]:
         """Of the row that it belongs to, and the totals; nothing when it is of elsewhere."""

@@ -22,7 +22,11 @@ _PERIOD = (
 _AD = (
     LINK,
     Column(name="ad_key", kind="text", meaning="the digest of the ad's names that tokens carry, in hex"),
-    Column(name="source", kind="text", meaning="`utm_source`; empty, as the others, while only the digest is known"),
+    Column(
+        name="source",
+        kind="text",
+        meaning="`utm_source`; empty, as the others, while only the digest is known",
+    ),
     Column(name="campaign", kind="text", meaning="`utm_campaign` without the id"),
     Column(name="campaign_id", kind="text", meaning="Meta's id, of `name|id`"),
     Column(name="ad_set", kind="text", meaning="`utm_medium` without the id"),

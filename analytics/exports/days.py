@@ -80,9 +80,7 @@ def _conversions(scope: Scope, rows: Rows, links: Rows) -> Iterator[tuple[Cell, 
     )
 
 
-DAYS = Export(
-    name="days", columns=(*DAY, LINK, *COUNTS), asks=_asks("export_days", trait=""), made=_days
-)
+DAYS = Export(name="days", columns=(*DAY, LINK, *COUNTS), asks=_asks("export_days", trait=""), made=_days)
 CLASSES = Export(
     name="classes",
     columns=(
@@ -99,7 +97,9 @@ CONVERSIONS = Export(
     columns=(
         *DAY,
         LINK,
-        Column(name="lane", kind="text", meaning="where it goes: `meta/PIXEL`, `webhook/NAME`; empty: nowhere"),
+        Column(
+            name="lane", kind="text", meaning="where it goes: `meta/PIXEL`, `webhook/NAME`; empty: nowhere"
+        ),
         Column(name="event", kind="text", meaning="Purchase, Lead …"),
         Column(name="state", kind="text", meaning="pending, sent, rejected, dead or skipped"),
         Column(name="reason", kind="text", meaning="why, of the last three"),
