@@ -7,22 +7,19 @@ are equal to the totals, and both to the rollups. Currencies are never added up.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from analytics.ad_names import LEVELS, Label, labels_of
+from analytics.figures.asked import Reader, about
 from analytics.period import Period
-from analytics.statements import statement
+from analytics.shares import Share
+from analytics.waits import Waits
 from backends.sql.reading import Question
 from domain.conversions import PEOPLE, PURCHASE
 
-_EVERY_LINK = (0, 2**31 - 1)
+FEW_ADS = 300
+"""So many ads are named in a statement one by one."""
 AdId = tuple[int, bytes]
-
-
-class Reader(Protocol):
-    """SqlReader's part of it."""
-
-    async def ask(self, *questions: Question) -> list[Sequence[Any]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +36,17 @@ class Wanted:
         """What its rows are: an index into LEVELS."""
         return min(len(self.path), len(LEVELS) - 1)
 
-    @property
-    def values(self) -> dict[str, int]:
-        """Of the statements."""
-        low, high = _EVERY_LINK if self.link_id is None else (self.link_id, self.link_id)
-        return {
-            "first": self.period.first_day,
-            "last": self.period.last_day,
-            "link_from": low,
-            "link_to": high,
-        }
+    def about(self, name: str, **values: Any) -> Question:
+        """The statement of that name for these days and this link."""
+        return about(name, self.period, self.link_id, **values)
 
 
 @dataclass(slots=True, kw_only=True)
 class Sums:
-    """Counts of a row or of all of them. events and micros (by currency) are of the chosen event.
+    """Counts of a row or of all of them. `alone` are starts whose click SQL does not have: they are not among `starts`.
 
-    classes: clicks by traffic class; waits: starts by bin of how long they took (domain/rollups.py). Both empty until read.
+    events and micros (by currency) are of the chosen event. classes: clicks by traffic class; waits: starts by bin of how long
+    they took (domain/rollups.py); both are None until they are read.
     """
 
     clicks: int = 0
@@ -63,23 +54,35 @@ class Sums:
     alone: int = 0
     events: int = 0
     micros: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    classes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    waits: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    classes: dict[str, int] | None = None
+    waits: dict[str, int] | None = None
 
     @property
-    def people(self) -> int:
-        """Clicks of people, as far as their class says."""
-        return sum(self.classes.get(kind, 0) for kind in PEOPLE)
+    def match(self) -> Share:
+        """Started ones of the clicks."""
+        return Share.of(self.starts, self.clicks)
 
     @property
-    def classed(self) -> int:
-        """Clicks that have a class."""
-        return sum(self.classes.values())
+    def people(self) -> Share:
+        """Clicks of people, as their class says, of all that have one: those of erased people have none."""
+        classes = self.classes or {}
+        return Share.of(sum(classes.get(kind, 0) for kind in PEOPLE), sum(classes.values()))
 
     @property
-    def matched(self) -> int:
-        """Starts of clicks that are counted in `clicks` too."""
-        return self.starts - self.alone
+    def took(self) -> Waits:
+        """From click to start."""
+        return Waits.of(self.waits or {}, 0)
+
+    def begin_traits(self) -> None:
+        """From now on classes and waits are known."""
+        self.classes, self.waits = defaultdict(int), defaultdict(int)
+
+    def add(self, trait: str, row: Any) -> None:
+        """Add a row of a trait; `begin_traits` came before."""
+        if trait == "class" and self.classes is not None and row.clicks:
+            self.classes[row.value] += row.clicks
+        if trait == "wait" and self.waits is not None and row.starts:
+            self.waits[row.value] += row.starts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +106,7 @@ class AdTable:
     @property
     def currencies(self) -> list[str]:
         """Of the values there are."""
-        return sorted(currency for currency in self.totals.micros if currency)
+        return sorted(self.totals.micros)
 
     @property
     def ads(self) -> int:
@@ -112,11 +115,11 @@ class AdTable:
 
 
 async def read_ads(reader: Reader, wanted: Wanted) -> AdTable:
-    """Clicks, starts and sales of each row; no classes and waits yet. Raises StoreUnavailable."""
+    """Clicks, starts and sales of each row, all of one moment; no classes and waits yet. Raises StoreUnavailable."""
     counts, sales, events = await reader.ask(
-        Question(statement("ads_counts"), wanted.values),
-        Question(statement("ads_sales"), wanted.values | {"event": wanted.event}),
-        Question(statement("ads_events"), wanted.values),
+        wanted.about("ads_counts"),
+        wanted.about("ads_sales", event=wanted.event),
+        wanted.about("ads_events"),
     )
     gathered = _Gathered(wanted)
     for row in counts:
@@ -126,23 +129,40 @@ async def read_ads(reader: Reader, wanted: Wanted) -> AdTable:
     return gathered.table({row.event: row.events for row in events})
 
 
-async def add_traits(reader: Reader, wanted: Wanted, table: AdTable) -> None:
-    """Classes and waits of every row and of the totals. Raises StoreUnavailable."""
-    classes, waits = await reader.ask(
-        *(Question(statement("ads_trait"), wanted.values | {"trait": trait}) for trait in ("class", "wait"))
+async def add_traits(reader: Reader, wanted: Wanted, table: AdTable, rows: Sequence[AdRow]) -> None:
+    """Classes and waits of those rows of the table, and of its totals where that costs little. Raises StoreUnavailable."""
+    every = len(rows) == len(table.rows)
+    read = ("class", "wait") if rows else ()
+    whole = () if every or wanted.path else ("class", "wait")
+    found = await reader.ask(
+        *(_traits_of(wanted, trait, rows) for trait in read),
+        *(wanted.about("trait", trait=trait) for trait in whole),
     )
-    row_of = {ad: row.sums for row in table.rows for ad in row.ads}
-    for found in classes:
-        _add(row_of, table.totals, found, "classes", found.clicks)
-    for found in waits:
-        _add(row_of, table.totals, found, "waits", found.starts)
+    sums_of = {ad: [row.sums] for row in rows for ad in row.ads}
+    if every:
+        sums_of = {ad: [*sums, table.totals] for ad, sums in sums_of.items()}
+    for sums in {id(each): each for one in sums_of.values() for each in one}.values():
+        sums.begin_traits()
+    for trait, part in zip(read, found, strict=False):
+        for row in part:
+            for sums in sums_of.get((row.link_id, bytes(row.ad_key)), ()):
+                sums.add(trait, row)
+    if whole:
+        table.totals.begin_traits()
+    for trait, part in zip(whole, found[len(read) :], strict=True):
+        for row in part:
+            table.totals.add(trait, row)
 
 
-def _add(row_of: Mapping[AdId, Sums], totals: Sums, found: Any, name: str, count: int) -> None:
-    sums = row_of.get((found.link_id, bytes(found.ad_key)))
-    if sums is not None and count:
-        for each in (sums, totals):
-            getattr(each, name)[found.value] += count
+def _traits_of(wanted: Wanted, trait: str, rows: Sequence[AdRow]) -> Question:
+    """Of all ads, or of few: then the index alone says which rows are read."""
+    question = wanted.about("ads_trait", trait=trait)
+    keys = sorted({ad_key for row in rows for _, ad_key in row.ads})
+    if len(keys) > FEW_ADS:
+        return question
+    values = {f"ad{number}": key for number, key in enumerate(keys)}
+    only = f"AND ad_key IN ({', '.join(f':{name}' for name in values)})\nGROUP BY"
+    return Question(question.sql.replace("GROUP BY", only), {**question.values, **values})
 
 
 class _Gathered:

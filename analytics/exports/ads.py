@@ -99,7 +99,7 @@ def _head(scope: Scope, row: Any, names: dict[int, str]) -> tuple[Cell, ...]:
 
 
 def _rates(row: Any, classes: Mapping[str, int], bins: Mapping[str, int]) -> tuple[Cell, ...]:
-    match, waits = Share.of(row.starts - row.alone, row.clicks), Waits.of(bins, 0)
+    match, waits = Share.of(row.starts, row.clicks), Waits.of(bins, 0)
     people = sum(classes.get(kind, 0) for kind in PEOPLE)
     return (people, match.share, match.low, match.high, waits.p50, waits.p95)
 

@@ -17,7 +17,7 @@ LINK = Column(name="link", kind="text", meaning="the link's slug; its number onc
 COUNTS = (
     Column(name="clicks", kind="int", meaning="clicks"),
     Column(name="starts", kind="int", meaning="starts of clicks of that day, whenever they came"),
-    Column(name="starts_alone", kind="int", meaning="of these, those whose click SQL does not have"),
+    Column(name="starts_alone", kind="int", meaning="starts beside these whose click SQL does not have"),
 )
 MONEY = (
     Column(name="currency", kind="text", meaning="ISO 4217; empty without a value"),
