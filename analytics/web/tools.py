@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analytics.web.explains import Explains
+from analytics.web.rights import Rights
 from backends.sql.links import SqlCatalog
 from backends.sql.reading import SqlReader
 from backends.sql.users import SqlUsers
@@ -36,3 +38,5 @@ class Tools:
     audit: Note
     client_address: ClientAddress
     lanes: Lanes
+    rights: Rights | None = None
+    explains: Explains | None = None
