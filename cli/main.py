@@ -21,6 +21,7 @@ from cli import (
     pixels,
     privacy,
     processes,
+    report,
     rescore,
     rollups,
     subject,
@@ -50,6 +51,7 @@ app.command()(clicks.start)
 app.command()(conversions.conversion)
 app.command()(explain.explain)
 app.command()(clicks.accounting)
+app.command()(report.report)
 app.command()(rescore.rescore)
 app.command()(export.export)
 app.command()(subject.profile)
