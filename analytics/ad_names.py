@@ -12,7 +12,7 @@ _NAME, _ID, _KEY = "n:", "i:", "k:"
 class Label(NamedTuple):
     """A campaign, ad set, ad or placement. `key` tells it from others of its level, also once it is renamed.
 
-    name: as the newest that was met says; "" for none. id: Meta's, or of what no dictionary has: its ad key in hex.
+    name: "" for none. id: Meta's, or of what no dictionary has: its ad key in hex.
     """
 
     key: str

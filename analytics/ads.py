@@ -87,9 +87,10 @@ class Sums:
 
 @dataclass(slots=True, kw_only=True)
 class AdRow:
-    """One row. ads: those it is made of, as (link, ad key)."""
+    """One row. ads: those it is made of, as (link, ad key). Of several names the one with the most clicks is its label's."""
 
     label: Label
+    most: int = -1
     sums: Sums = field(default_factory=Sums)
     ads: set[AdId] = field(default_factory=set)
 
@@ -175,13 +176,13 @@ class _Gathered:
         self._trail: list[Label] = []
 
     def count(self, found: Any) -> None:
-        for sums in self._sums(found):
+        for sums in self._sums(found, found.clicks):
             sums.clicks += found.clicks
             sums.starts += found.starts
             sums.alone += found.alone
 
     def sell(self, found: Any) -> None:
-        for sums in self._sums(found):
+        for sums in self._sums(found, 0):
             sums.events += found.events
             if found.currency:
                 sums.micros[found.currency] += found.micros
@@ -189,7 +190,7 @@ class _Gathered:
     def table(self, events: Mapping[str, int]) -> AdTable:
         return AdTable(rows=list(self._rows.values()), totals=self._totals, trail=self._trail, events=events)
 
-    def _sums(self, found: Any) -> Iterable[Sums]:
+    def _sums(self, found: Any, clicks: int) -> Iterable[Sums]:
         """Of the row that it belongs to, and the totals; nothing when it is of elsewhere."""
         labels, path = labels_of(found), self._wanted.path
         if tuple(label.key for label in labels[: len(path)]) != path:
@@ -197,5 +198,7 @@ class _Gathered:
         self._trail = self._trail or list(labels[: len(path)])
         label = labels[min(self._wanted.level, len(labels) - 1)]
         row = self._rows.setdefault(label.key, AdRow(label=label))
+        if (clicks, label.name) > (row.most, row.label.name):
+            row.label, row.most = label, clicks
         row.ads.add((found.link_id, bytes(found.ad_key)))
         return (row.sums, self._totals)
