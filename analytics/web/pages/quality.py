@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 from starlette.responses import Response
 
@@ -18,11 +16,9 @@ from analytics.figures.clicks import (
     traits_by_day_figure,
     traits_figure,
 )
-from analytics.period import Period
 from analytics.shares import Share
 from analytics.web.page import Ask, Page
 from domain.enrichment import TRAFFIC_CLASSES
-from domain.rollups import day_begins_ms
 
 SHOWN = 12
 PLACES: tuple[TraitName, ...] = ("country", "region", "city")
@@ -65,7 +61,6 @@ async def show(ask: Ask) -> Response:
         known={name: Share.of(known.get(name, 0), totals.counts.clicks - totals.erased) for name in KNOWN},
         classes=lines(classes, every=True),
         days=[(day, by_day.get(day, {})) for day in period.days],
-        chart_of_days=_chart(ask, period, by_day, [line.value for line in classes]),
         tables={name: lines(found[name]) for name in (*PLACES, *DEVICES)},
         scores={name: lines(_by_number(found[name]), every=True) for name in SCORES},
         places=_places(found["country"], ask.tools.settings.geoip),
@@ -108,24 +103,6 @@ def _places(countries: Sequence[Trait], paths: Iterable[Path]) -> str:
 
 def _has_database(path: Path) -> bool:
     return (path.suffix == ".mmdb" and path.is_file()) or any(path.glob("*.mmdb"))
-
-
-def _chart(
-    ask: Ask, period: Period, by_day: dict[date, dict[str, Counts]], kinds: Iterable[str]
-) -> dict[str, Any]:
-    days = period.days
-    return {
-        "x": [day_begins_ms(day, ask.zone) for day in days],
-        "by": "day",
-        "series": [
-            {
-                "label": ask.t(f"traffic.{kind or 'none'}"),
-                "values": [by_day.get(day, {}).get(kind, Counts()).clicks for day in days],
-                "kind": "line",
-            }
-            for kind in kinds
-        ],
-    }
 
 
 PAGES = (Page(path="/quality", handler=show, menu="quality"),)
