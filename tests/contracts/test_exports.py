@@ -125,7 +125,7 @@ async def test_days_are_local_and_begin_at_a_utc_moment(trade: Trade) -> None:
 
 async def test_no_cell_of_a_csv_is_a_formula_whatever_an_ad_is_called(trade: Trade) -> None:
     (row,) = as_csv(await exported(trade, "ads", link_id=1))
-    assert row["campaign"] == "'=HYPERLINK(\"http://x\")"
+    assert row["campaign"] == '\'=HYPERLINK("http://x")'
     assert (row["ad_set"], row["ad"], row["placement"]) == ("'@sum", "'-1+1", "'+55")
 
 
