@@ -240,3 +240,18 @@ async def test_starts_that_are_known_by_their_token_only_are_told_and_in_no_rate
 
 async def test_without_clicks_the_page_says_what_to_do(market: Market) -> None:
     assert "utm_campaign={{campaign.name}}|{{campaign.id}}" in (await market.browser.get("/ads")).text
+
+
+async def test_the_exports_are_files_of_the_same_figures(market: Market) -> None:
+    await filled(market)
+    answer = await market.browser.get("/export/ads.csv?period=7d&link=promo")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "trilha-ads-" in answer.headers["content-disposition"]
+    lines = answer.text.splitlines()
+    clicks = lines[0].split(",").index("clicks")
+    assert sum(int(line.split(",")[clicks]) for line in lines[1:]) == 28
+    parquet = await market.browser.get("/export/ads.parquet?period=7d")
+    assert parquet.content[:4] == parquet.content[-4:] == b"PAR1"
+    for missing in ("/export/people.csv", "/export/ads.xlsx", "/export/ads.csv?link=nope"):
+        assert (await market.browser.get(missing)).status_code == 404
+    assert (await market.panel.browser().get("/export/ads.csv")).status_code == 303
