@@ -13,6 +13,7 @@ from cli import (
     doctor,
     drill,
     explain,
+    export,
     geoip,
     keys,
     links,
@@ -53,6 +54,7 @@ app.command()(explain.explain)
 app.command()(clicks.accounting)
 app.command()(report.report)
 app.command()(rescore.rescore)
+app.command()(export.export)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(bot_accounts.bots, name="bot-account")
