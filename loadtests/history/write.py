@@ -1,0 +1,123 @@
+"""Writing a history: slice by slice, so many clicks to a transaction, and on from where it stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from random import Random
+
+from loadtests.history.catalog import catalog_rows, make_catalog
+from loadtests.history.plan import CannotWrite, History, Slice, slices
+from loadtests.history.rows import Batch, Maker
+from loadtests.history.stores import Store
+from loadtests.history.tables import PEOPLE, advance, begin, check_tables, empty, holds, noted
+from loadtests.history.visits import visit_pool
+from loadtests.plan import Say
+
+TRANSACTION = 40_000  # clicks: about 60 MB of rows in memory
+NOT_EMPTY = (
+    "the database is not empty ({table} has rows). A history is written into one of its own: make a new one, or go on with "
+    "--resume, or write a made-up one anew with --fresh"
+)
+NOT_OURS = "the database holds no made-up history; what is in it stays"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What was written by this run (not by one before it), and how fast."""
+
+    history: History
+    store: str
+    clicks: int
+    rows: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Clicks a second, everything that belongs to them included."""
+        return self.clicks / self.seconds if self.seconds else 0.0
+
+
+def prepare(store: Store, wanted: History, *, resume: bool, fresh: bool) -> tuple[History, int]:
+    """What is to be written, and from which slice on. CannotWrite when it must not be; nothing was changed then."""
+    check_tables(store)
+    found = noted(store)
+    if resume:
+        if found is None:
+            raise CannotWrite(f"{NOT_OURS}. Begin one without --resume")
+        return _same(found, wanted)
+    if fresh and found is not None:
+        empty(store)
+    elif (table := holds(store)) is not None:
+        raise CannotWrite(NOT_OURS if fresh else NOT_EMPTY.format(table=table))
+    elif found is not None:
+        empty(store)  # begun, and ended before its first row
+    return wanted, 0
+
+
+def write(store: Store, history: History, following: int, say: Say) -> Written:
+    """Write it, from that slice on."""
+    catalog = make_catalog(history, Random(f"{history.seed}/catalog"))
+    if following == 0:
+        begin(store, history)
+        for table, (columns, rows) in catalog_rows(catalog, history).items():
+            store.write(table, columns, rows)
+        store.do("UPDATE catalog SET version = version + 1")
+    maker = Maker(history, catalog, visit_pool(Random(f"{history.seed}/visits")))
+    parts = slices(history)[following:]
+    clock = _Progress(sum(part.clicks for part in parts), say)
+    batch = Batch()
+    for part in parts:
+        maker.add(part, batch)
+        if len(batch.clicks) >= TRANSACTION or part is parts[-1]:
+            clock.wrote(*_keep(store, batch, part))
+            batch = Batch()
+    if parts:
+        say("people, from their starts")
+        store.do(PEOPLE)
+        store.commit()
+    store.do("ANALYZE")
+    store.commit()
+    return clock.done(history, store.name)
+
+
+def _same(found: tuple[History, int], wanted: History) -> tuple[History, int]:
+    history, following = found
+    names = ("clicks", "days", "links", "ads", "seed")
+    if other := [name for name in names if getattr(history, name) != getattr(wanted, name)]:
+        was = " ".join(f"--{name} {getattr(history, name)}" for name in names)
+        raise CannotWrite(f"--{other[0]} differs from what this history was begun with: {was}")
+    return history, following
+
+
+def _keep(store: Store, batch: Batch, part: Slice) -> tuple[int, int]:
+    total = 0
+    for table, columns, rows in batch.tables():
+        store.write(table, columns, rows)
+        total += len(rows)
+    advance(store, part.number + 1)
+    store.commit()
+    return len(batch.clicks), total
+
+
+class _Progress:
+    def __init__(self, clicks: int, say: Say) -> None:
+        self._all = clicks
+        self._say = say
+        self._began = self._said = time.monotonic()
+        self._clicks = self._rows = 0
+
+    def wrote(self, clicks: int, rows: int) -> None:
+        self._clicks += clicks
+        self._rows += rows
+        now = time.monotonic()
+        if now - self._said < 1 and self._clicks < self._all:
+            return
+        self._said = now
+        rate = self._clicks / (now - self._began)
+        left = max(0, self._all - self._clicks) / rate
+        self._say(f"{self._clicks:,} of {self._all:,} clicks, {rate:,.0f}/s, {left:,.0f} s to go")
+
+    def done(self, history: History, store: str) -> Written:
+        seconds = time.monotonic() - self._began
+        return Written(history=history, store=store, clicks=self._clicks, rows=self._rows, seconds=seconds)
