@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ MISSING = (
     "asyncpg is not installed; a history on PostgreSQL needs it. Install it: pip install 'trilha[postgres]'"
 )
 Row = Sequence[Any]
+Encode = Callable[[list[tuple[Any, ...]]], Any]
 
 
 class Store(Protocol):
@@ -22,14 +23,18 @@ class Store(Protocol):
 
     name: str
 
+    @property
+    def encode(self) -> Encode:
+        """Rows as `write` takes them. Values: text (moments, UUIDs and JSON too), whole numbers (truth is 1 or 0), bytes, None."""
+
     def ask(self, sql: str) -> list[Row]:
         """The rows of a question."""
 
     def do(self, sql: str) -> None:
         """Run a statement."""
 
-    def write(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Add rows. Values: text (moments, UUIDs and JSON too), whole numbers (truth is 1 or 0), bytes, None."""
+    def write(self, table: str, columns: Sequence[str], rows: Any) -> None:
+        """Add rows that `encode` has made."""
 
     def commit(self) -> None:
         """Keep what was written since the last one."""
@@ -39,6 +44,16 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Forget what was not committed."""
+
+
+def as_rows(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """As they are."""
+    return rows
+
+
+def as_lines(rows: list[tuple[Any, ...]]) -> bytes:
+    """Lines of COPY's text form."""
+    return "".join(map(_line, rows)).encode()
 
 
 def open_store(url: str) -> Store:
@@ -54,6 +69,7 @@ class SqliteStore:
     """A file. A crash of this program loses what was not committed; one of the machine may lose the file, as nothing is fsync'd."""
 
     name = "sqlite"
+    encode: Encode = staticmethod(as_rows)
     PRAGMAS = ("synchronous=OFF", "cache_size=-400000", "temp_store=MEMORY", "wal_autocheckpoint=16000")
 
     def __init__(self, file: Path) -> None:
@@ -70,7 +86,7 @@ class SqliteStore:
     def do(self, sql: str) -> None:
         self._connection.execute(sql)
 
-    def write(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    def write(self, table: str, columns: Sequence[str], rows: list[Row]) -> None:
         marks = ", ".join("?" * len(columns))
         self._connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
@@ -94,6 +110,7 @@ class PostgresStore:
     """A server, by COPY in its text form: the cheapest to make, and the fastest to take."""
 
     name = "postgresql"
+    encode: Encode = staticmethod(as_lines)
 
     def __init__(self, url: str) -> None:
         try:
@@ -116,10 +133,9 @@ class PostgresStore:
     def do(self, sql: str) -> None:
         self._run(self._connection.execute(sql))
 
-    def write(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        lines = "".join(map(_line, rows)).encode()
-        if lines:
-            self._run(self._connection.copy_to_table(table, source=_pieces(lines), columns=list(columns)))
+    def write(self, table: str, columns: Sequence[str], rows: bytes) -> None:
+        if rows:
+            self._run(self._connection.copy_to_table(table, source=_pieces(rows), columns=list(columns)))
 
     def commit(self) -> None:
         self._run(self._transaction.commit())

@@ -40,7 +40,7 @@ def noted(store: Store) -> tuple[History, int] | None:
 def begin(store: Store, history: History) -> None:
     """Leave the note."""
     store.do(f"CREATE TABLE {NOTE} (plan VARCHAR(1000) NOT NULL, following INTEGER NOT NULL)")
-    store.write(NOTE, ("plan", "following"), [(history.text(), 0)])
+    store.write(NOTE, ("plan", "following"), store.encode([(history.text(), 0)]))
 
 
 def advance(store: Store, following: int) -> None:

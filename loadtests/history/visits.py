@@ -143,6 +143,7 @@ def _agent(rng: Random, kind: str) -> tuple[Value, ...]:
         system = _weighed(rng, (("Windows", 86), ("Mac OS X", 9), ("Linux", 5)))
         return ("desktop", system, "10", *_browser(rng, ("Chrome", "Edge", "Firefox")), None, None, None)
     app = _weighed(rng, _APPS) if in_app else None
+    browser: tuple[Value, Value]
     if rng.random() < 0.79:
         browser = (
             ("Chrome Mobile WebView", "131")

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from random import Random
 
 from loadtests.history.catalog import catalog_rows, make_catalog
-from loadtests.history.plan import CannotWrite, History, Slice, slices
-from loadtests.history.rows import Batch, Maker
+from loadtests.history.making import Made, batches
+from loadtests.history.plan import CannotWrite, History, slices
 from loadtests.history.stores import Store
 from loadtests.history.tables import PEOPLE, advance, begin, check_tables, empty, holds, noted
-from loadtests.history.visits import visit_pool
 from loadtests.plan import Say
 
-TRANSACTION = 40_000  # clicks: about 60 MB of rows in memory
 NOT_EMPTY = (
     "the database is not empty ({table} has rows). A history is written into one of its own: make a new one, or go on with "
     "--resume, or write a made-up one anew with --fresh"
@@ -57,28 +55,31 @@ def prepare(store: Store, wanted: History, *, resume: bool, fresh: bool) -> tupl
 
 def write(store: Store, history: History, following: int, say: Say) -> Written:
     """Write it, from that slice on."""
-    catalog = make_catalog(history, Random(f"{history.seed}/catalog"))
     if following == 0:
-        begin(store, history)
-        for table, (columns, rows) in catalog_rows(catalog, history).items():
-            store.write(table, columns, rows)
-        store.do("UPDATE catalog SET version = version + 1")
-    maker = Maker(history, catalog, visit_pool(Random(f"{history.seed}/visits")))
+        _begin(store, history)
     parts = slices(history)[following:]
-    clock = _Progress(sum(part.clicks for part in parts), say)
-    batch = Batch()
-    for part in parts:
-        maker.add(part, batch)
-        if len(batch.clicks) >= TRANSACTION or part is parts[-1]:
-            clock.wrote(*_keep(store, batch, part))
-            batch = Batch()
+    progress = _Progress(sum(part.clicks for part in parts), say)
+    for made in batches(history, parts, store.encode):
+        for table, columns, rows in made.tables:
+            store.write(table, columns, rows)
+        advance(store, made.following)
+        store.commit()
+        progress.wrote(made)
     if parts:
         say("people, from their starts")
         store.do(PEOPLE)
         store.commit()
     store.do("ANALYZE")
     store.commit()
-    return clock.done(history, store.name)
+    return progress.done(history, store.name)
+
+
+def _begin(store: Store, history: History) -> None:
+    catalog = make_catalog(history, Random(f"{history.seed}/catalog"))
+    begin(store, history)
+    for table, (columns, rows) in catalog_rows(catalog, history).items():
+        store.write(table, columns, store.encode(rows))
+    store.do("UPDATE catalog SET version = version + 1")
 
 
 def _same(found: tuple[History, int], wanted: History) -> tuple[History, int]:
@@ -90,16 +91,6 @@ def _same(found: tuple[History, int], wanted: History) -> tuple[History, int]:
     return history, following
 
 
-def _keep(store: Store, batch: Batch, part: Slice) -> tuple[int, int]:
-    total = 0
-    for table, columns, rows in batch.tables():
-        store.write(table, columns, rows)
-        total += len(rows)
-    advance(store, part.number + 1)
-    store.commit()
-    return len(batch.clicks), total
-
-
 class _Progress:
     def __init__(self, clicks: int, say: Say) -> None:
         self._all = clicks
@@ -107,9 +98,9 @@ class _Progress:
         self._began = self._said = time.monotonic()
         self._clicks = self._rows = 0
 
-    def wrote(self, clicks: int, rows: int) -> None:
-        self._clicks += clicks
-        self._rows += rows
+    def wrote(self, made: Made) -> None:
+        self._clicks += made.clicks
+        self._rows += made.rows
         now = time.monotonic()
         if now - self._said < 1 and self._clicks < self._all:
             return
