@@ -44,6 +44,7 @@ class Attributing:
             if _has_click(row):
                 lane, reason = to_pixel(row, row.event)
                 values = {"this": row.event_id, "of_click": row.found_click_id, "of_link": row.link_id}
+                values["of_ad"] = row.ad_key
                 if reason is None:
                     move.append(values | {"to_lane": lane, "now": now_ms})
                 else:
@@ -54,6 +55,7 @@ class Attributing:
                         "this": row.event_id,
                         "of_click": row.click_id,
                         "of_link": row.event_link_id,
+                        "of_ad": row.event_ad_key,
                         "why": NO_CLICK,
                     }
                 )
@@ -77,7 +79,8 @@ def _found(touch: Touch) -> Select[Any]:
     """What is due in the lane, with the click that its person came by, the link of that and where the link leads."""
     due = (
         select(outbox.c.event_id, outbox.c.event, outbox.c.event_at, outbox.c.next_at, outbox.c.click_id)
-        .add_columns(outbox.c.link_id.label("event_link_id"), outbox.c.bot_id, outbox.c.telegram_id)
+        .add_columns(outbox.c.link_id.label("event_link_id"), outbox.c.ad_key.label("event_ad_key"))
+        .add_columns(outbox.c.bot_id, outbox.c.telegram_id)
         .where(outbox.c.lane == literal(UNATTRIBUTED), is_pending, outbox.c.next_at <= bindparam("now"))
         .order_by(outbox.c.next_at)
         .limit(bindparam("limit"))
@@ -87,8 +90,8 @@ def _found(touch: Touch) -> Select[Any]:
     theirs = attributed_click(due.c.bot_id, due.c.telegram_id, due.c.event_at, touch)
     click_id = func.coalesce(due.c.click_id, theirs)
     return (
-        select(*due.c, clicks.c.id.label("found_click_id"), clicks.c.link_id, clicks.c.started_at)
-        .add_columns(links.c.pixel_id, links.c.events_off)
+        select(*due.c, clicks.c.id.label("found_click_id"), clicks.c.link_id, clicks.c.ad_key)
+        .add_columns(clicks.c.started_at, links.c.pixel_id, links.c.events_off)
         .select_from(due)
         .outerjoin(clicks, (clicks.c.id == click_id) & clicks.c.erased_at.is_(None))
         .outerjoin(links, links.c.id == clicks.c.link_id)
@@ -107,6 +110,7 @@ _END = (
         reason=bindparam("why"),
         click_id=bindparam("of_click"),
         link_id=bindparam("of_link"),
+        ad_key=bindparam("of_ad"),
     )
 )
 
@@ -117,6 +121,7 @@ def _moved(engine: AsyncEngine) -> Any:
         "lane": bindparam("to_lane", type_=outbox.c.lane.type),
         "click_id": bindparam("of_click", type_=outbox.c.click_id.type),
         "link_id": bindparam("of_link", type_=outbox.c.link_id.type),
+        "ad_key": bindparam("of_ad", type_=outbox.c.ad_key.type),
         "next_at": bindparam("now", type_=outbox.c.next_at.type),
         "reason": null(),
     }

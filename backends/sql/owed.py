@@ -44,9 +44,9 @@ class Owed:
         rows: list[dict[str, Any]] = []
         for found in (await connection.execute(self._begun, {IDS: self._ids(ids)})).all():
             if found.start_row is None:
-                rows += _rows(found, START_EVENT, found.id, found.started_at)
+                rows += _rows(found, START_EVENT, found.id, found.started_at, found.ad_key)
             if found.click_row is None and reports(found, CLICK_EVENT):
-                rows += _rows(found, CLICK_EVENT, found.id, found.clicked_at)
+                rows += _rows(found, CLICK_EVENT, found.id, found.clicked_at, found.ad_key)
         await self._write(connection, rows)
 
     async def of_clicks(self, connection: AsyncConnection, batch: Sequence[Click]) -> None:
@@ -69,7 +69,7 @@ class Owed:
                 for route in routes
                 for click in batch
                 if click.link_id == route.link_id and click.id in unviewed
-                for row in _rows(route, CLICK_EVENT, click.id, click.at_ms)
+                for row in _rows(route, CLICK_EVENT, click.id, click.at_ms, click.ad_key)
             ],
         )
 
@@ -84,7 +84,8 @@ def _begun() -> Select[Any]:
     """Clicks with both facts, their ways, and which of their conversions have a row."""
     both = clicks.c.clicked_at.is_not(None) & clicks.c.owner_telegram_id.is_not(None)
     return (
-        select(clicks.c.id, clicks.c.link_id, clicks.c.clicked_at, clicks.c.started_at, *_ROUTE)
+        select(clicks.c.id, clicks.c.link_id, clicks.c.ad_key, clicks.c.clicked_at, clicks.c.started_at)
+        .add_columns(*_ROUTE)
         .add_columns(_row_of(START_EVENT).label("start_row"), _row_of(CLICK_EVENT).label("click_row"))
         .join_from(clicks, links, clicks.c.link_id == links.c.id, isouter=True)
         .join(webhooks, true(), isouter=True)
@@ -117,7 +118,7 @@ def to_pixel(route: Any, event: str) -> tuple[str, str | None]:
     return (meta_lane(route.pixel_id), None) if route.pixel_id else (UNATTRIBUTED, NO_PIXEL)
 
 
-def _rows(route: Any, event: str, click_id: UUID, at_ms: int) -> Iterator[dict[str, Any]]:
+def _rows(route: Any, event: str, click_id: UUID, at_ms: int, ad_key: bytes) -> Iterator[dict[str, Any]]:
     """To the pixel, or nowhere and why; and to the webhook of this row, if any."""
     row = {
         "event_id": click_event_id(click_id, event),
@@ -126,6 +127,7 @@ def _rows(route: Any, event: str, click_id: UUID, at_ms: int) -> Iterator[dict[s
         "next_at": at_ms,
         "click_id": click_id,
         "link_id": route.link_id,
+        "ad_key": ad_key,
     }
     lane, reason = to_pixel(route, event)
     yield row | {"lane": lane, "state": "skipped" if reason else "pending", "reason": reason}

@@ -38,6 +38,7 @@ class _Click(NamedTuple):
 
     id: UUID
     link_id: int
+    ad_key: bytes
 
 
 class _Way(NamedTuple):
@@ -105,21 +106,23 @@ class Reports:
         named = conversion.click
         if named is None:
             return await self._click_of(connection, conversion.owner, conversion.at_ms)
-        wanted = select(clicks.c.link_id, clicks.c.erased_at).where(clicks.c.id == named.id)
+        wanted = select(clicks.c.link_id, clicks.c.ad_key, clicks.c.erased_at).where(clicks.c.id == named.id)
         found = (await connection.execute(wanted)).one_or_none()
         if found is not None and found.erased_at is not None:
             return NOT_KEPT
-        return _Click(named.id, found.link_id if found is not None else named.link_id)
+        known = named if found is None else found
+        return _Click(named.id, known.link_id, known.ad_key)
 
     async def _click_of(self, connection: AsyncConnection, owner: Owner | None, at_ms: int) -> _Click | None:
         if owner is None:
             return None
         theirs = attributed_click(owner.bot_id, owner.telegram_id, at_ms, self._touch)
-        wanted = select(clicks.c.id, clicks.c.link_id, clicks.c.started_at).where(clicks.c.id == theirs)
+        columns = (clicks.c.id, clicks.c.link_id, clicks.c.ad_key, clicks.c.started_at)
+        wanted = select(*columns).where(clicks.c.id == theirs)
         found = (await connection.execute(wanted)).one_or_none()
         if found is None or not in_time(found.started_at, at_ms):
             return None
-        return _Click(found.id, found.link_id)
+        return _Click(found.id, found.link_id, found.ad_key)
 
     async def _insert(
         self, connection: AsyncConnection, conversion: Conversion, click: _Click | None, ways: Sequence[_Way]
@@ -188,6 +191,7 @@ def _values(conversion: Conversion, click: _Click | None) -> dict[str, Any]:
         "next_at": conversion.at_ms,
         "click_id": click.id if click else None,
         "link_id": (click.link_id or None) if click else None,
+        "ad_key": click.ad_key if click else None,
         "bot_id": owner.bot_id if owner else None,
         "telegram_id": owner.telegram_id if owner else None,
         "value": money.micros if money else None,

@@ -8,6 +8,55 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+# What a row counts for, by the column of its change. `{r}` is the row: NEW, OLD or the table. Whoever rebuilds one of these
+# tables in a later migration loses its triggers on SQLite and makes them again there.
+_CLICK = {
+    "moment": None,
+    "link_id": "{r}.link_id",
+    "ad_key": "{r}.ad_key",
+    "clicked": "({r}.clicked_at IS NOT NULL)",
+    "erased": "({r}.erased_at IS NOT NULL)",
+    "started_at": "CASE WHEN {r}.owner_telegram_id IS NOT NULL THEN {r}.started_at END",
+    "country": "{r}.country",
+    "region": "{r}.region",
+    "city": "{r}.city",
+    "device": "{r}.device",
+    "os": "{r}.os",
+    "browser": "{r}.browser",
+    "app": "{r}.app",
+    "traffic_class": "{r}.traffic_class",
+    "bot_score": "{r}.bot_score",
+    "fraud_score": "{r}.fraud_score",
+    "has_address": "({r}.visitor_key IS NOT NULL)",
+    "has_agent": (
+        "(COALESCE({r}.device, 'unknown') <> 'unknown' OR {r}.robot IS NOT NULL OR {r}.automation IS NOT NULL)"
+    ),
+    "has_fbclid": "({r}.fbclid_key IS NOT NULL)",
+}
+_START = {"started_at": "{r}.started_at", "bot_id": "{r}.bot_id", "kind": "{r}.kind"}
+_EVENT = {
+    "event": "{r}.event",
+    "event_at": "{r}.event_at",
+    "moment": None,
+    "link_id": "{r}.link_id",
+    "ad_key": "{r}.ad_key",
+    "lane": "{r}.lane",
+    "state": "{r}.state",
+    "reason": "{r}.reason",
+    "value": "{r}.value",
+    "currency": "{r}.currency",
+}
+# By table: where its changes go, what they say, the column that holds the click's id, which rows count at all.
+_LOGGED = {
+    "clicks": (
+        "click_changes",
+        _CLICK,
+        "id",
+        "({r}.clicked_at IS NOT NULL OR {r}.owner_telegram_id IS NOT NULL)",
+    ),
+    "starts": ("start_changes", _START, "", "TRUE"),
+    "outbox": ("event_changes", _EVENT, "click_id", "TRUE"),
+}
 _TIME = sa.DateTime(timezone=True)
 _SEQ = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -159,11 +208,27 @@ def upgrade() -> None:
             "day", "link_id", "ad_key", "event", "currency", name=op.f("pk_rollup_sales")
         ),
     )
+    _let_nobody_write()
     op.add_column("outbox", sa.Column("ad_key", sa.LargeBinary(length=8)))
+    op.execute(
+        "UPDATE outbox SET ad_key = (SELECT clicks.ad_key FROM clicks WHERE clicks.id = outbox.click_id) "
+        "WHERE click_id IS NOT NULL"
+    )
+    for table in _LOGGED:
+        op.execute(_log(table, "1", table))
+        for statement in _triggers(table):
+            op.execute(statement)
+    if _on_postgresql():
+        op.execute("SET LOCAL statement_timeout = '5s'")
 
 
 def downgrade() -> None:
     """Take back."""
+    for table in _LOGGED:
+        for event in ("insert", "update", "delete"):
+            op.execute(f"DROP TRIGGER {table}_{event}" + (f" ON {table}" if _on_postgresql() else ""))
+        if _on_postgresql():
+            op.execute(f"DROP FUNCTION {table}_change()")
     op.drop_column("outbox", "ad_key")
     op.drop_table("rollup_sales")
     op.drop_table("rollup_events")
@@ -176,3 +241,77 @@ def downgrade() -> None:
     op.drop_table("event_changes")
     op.drop_table("start_changes")
     op.drop_table("click_changes")
+
+
+def _let_nobody_write() -> None:
+    """In the order in which the ledger writes. What comes meanwhile waits in spools; what is logged is what there is."""
+    if _on_postgresql():
+        op.execute("LOCK TABLE clicks, starts IN SHARE ROW EXCLUSIVE MODE")
+        op.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+        # As long as it takes to log all that there is.
+        op.execute("SET LOCAL statement_timeout = 0")
+
+
+def _log(table: str, sign: str, row: str) -> str:
+    """Writes down what that row counts for; of the table: what each of its rows does."""
+    into, _, _, counts = _LOGGED[table]
+    said = _said(table)
+    values = ", ".join(value.format(r=row) for value in said.values())
+    of = f" FROM {table}" if row == table else ""
+    return (
+        f"INSERT INTO {into} (sign, {', '.join(said)}) "  # noqa: S608  nothing of it comes from outside
+        f"SELECT {sign}, {values}{of} WHERE {counts.format(r=row)}"
+    )
+
+
+def _said(table: str) -> dict[str, str]:
+    _, said, click_id, _ = _LOGGED[table]
+    cut = "left(encode(uuid_send({r}.%s), 'hex'), 12)" if _on_postgresql() else "substr({r}.%s, 1, 12)"
+    return {name: value or cut % click_id for name, value in said.items()}
+
+
+def _triggers(table: str) -> tuple[str, ...]:
+    when = {"insert": _counts(table, "NEW"), "update": _differs(table), "delete": _counts(table, "OLD")}
+    if _on_postgresql():
+        return (_function(table), *(_calls(table, event, which) for event, which in when.items()))
+    bodies = {"insert": ("NEW",), "update": ("OLD", "NEW"), "delete": ("OLD",)}
+    return tuple(
+        f"CREATE TRIGGER {table}_{event} AFTER {event.upper()} ON {table} WHEN {which} BEGIN "
+        + " ".join(f"{_log(table, _SIGNS[row], row)};" for row in bodies[event])
+        + " END"
+        for event, which in when.items()
+    )
+
+
+_SIGNS = {"NEW": "1", "OLD": "-1"}
+
+
+def _function(table: str) -> str:
+    return (
+        f"CREATE FUNCTION {table}_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF TG_OP <> 'INSERT' THEN {_log(table, '-1', 'OLD')}; END IF; "
+        f"IF TG_OP <> 'DELETE' THEN {_log(table, '1', 'NEW')}; END IF; "
+        "RETURN NULL; END $$"
+    )
+
+
+def _calls(table: str, event: str, which: str) -> str:
+    return (
+        f"CREATE TRIGGER {table}_{event} AFTER {event.upper()} ON {table} "
+        f"FOR EACH ROW WHEN ({which}) EXECUTE FUNCTION {table}_change()"
+    )
+
+
+def _counts(table: str, row: str) -> str:
+    return _LOGGED[table][3].format(r=row)
+
+
+def _differs(table: str) -> str:
+    """Whether the row counts for something else now."""
+    said = [*_said(table).values(), _LOGGED[table][3]]
+    unlike = "IS DISTINCT FROM" if _on_postgresql() else "IS NOT"
+    return " OR ".join(f"({each.format(r='OLD')}) {unlike} ({each.format(r='NEW')})" for each in said)
+
+
+def _on_postgresql() -> bool:
+    return op.get_context().dialect.name == "postgresql"
