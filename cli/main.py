@@ -8,6 +8,7 @@ from cli import (
     bot_accounts,
     clicks,
     conversions,
+    dashboard,
     doctor,
     drill,
     geoip,
@@ -21,6 +22,7 @@ from cli import (
     rescore,
     subject,
     up,
+    users,
     webhooks,
 )
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
@@ -38,6 +40,7 @@ app.command()(up.up)
 app.command()(processes.serve)
 app.command()(processes.work)
 app.command()(processes.bot)
+app.command()(dashboard.dashboard)
 app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
@@ -53,6 +56,7 @@ app.add_typer(clicks.click, name="click")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(outbox.outbox, name="outbox")
+app.add_typer(users.users, name="user")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
 app.add_typer(drill.drill, name="drill")

@@ -55,6 +55,10 @@ class Settings(BaseModel):
         Bind(host="127.0.0.1", port=8082),
         description="Listener of the dashboard; give it to people through a proxy with TLS",
     )
+    dashboard_url: str | None = Field(
+        None,
+        description="Address of the dashboard behind your proxy, such as https://trilha.example.com; other names are refused",
+    )
     redis_url: str | None = Field(
         None, description="redis://, rediss:// or unix:// URL; empty: without Redis"
     )
@@ -206,6 +210,15 @@ class Settings(BaseModel):
             raise ValueError("write it as https://host")
         return value.rstrip("/")
 
+    @field_validator("dashboard_url")
+    @classmethod
+    def _dashboard(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(("https://", "http://")) or not urlsplit(value).hostname:
+            raise ValueError("write it as https://host")
+        return value.rstrip("/")
+
     @field_validator("meta_url")
     @classmethod
     def _meta(cls, value: str) -> str:
@@ -237,6 +250,7 @@ class Settings(BaseModel):
         "redis_url",
         "sql_url",
         "public_url",
+        "dashboard_url",
         "spool_dir",
         "secret_file",
         "api_key_file",

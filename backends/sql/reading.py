@@ -21,7 +21,7 @@ class Question:
     """
 
     sql: str
-    values: Mapping[str, Any] = field(default=NO_VALUES)
+    values: Mapping[str, Any] = field(default_factory=lambda: NO_VALUES)
 
 
 class SqlReader:

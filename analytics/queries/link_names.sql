@@ -1,0 +1,1 @@
+SELECT id, slug, name FROM links ORDER BY id

@@ -1,0 +1,85 @@
+"""trilha dashboard: the pages for people, in a process of their own."""
+
+import asyncio
+from importlib.util import find_spec
+
+import uvloop
+
+from analytics.web.tools import Tools
+from backends.sql.audit import SqlAudit
+from backends.sql.engine import Engine, close_engine, make_engine
+from backends.sql.links import SqlCatalog
+from backends.sql.reading import SqlReader
+from backends.sql.users import SqlUsers
+from cli.common import CLOCK, PATIENCE
+from daemon.client_ip import ClientIp
+from daemon.edge import CappedProtocol, listen
+from daemon.server import make_server
+from domain.clock import Clock
+from domain.errors import ConfigError
+from privacy.keyring import Keyring
+from privacy.passwords import EXTRA
+from privacy.redact import redact_event
+from runtime.lifecycle import give_way, stop_on_signals
+from runtime.logs import get_logger, log_uncaught, set_up_logs
+from runtime.settings import Settings, load_settings
+
+LIBRARIES = ("argon2", "jinja2", "segno")
+_log = get_logger("trilha.dashboard")
+
+
+def dashboard() -> None:
+    """Serve the dashboard on TRILHA_DASHBOARD_BIND. Needs the `dashboard` extra and a user: trilha user add."""
+    give_way()
+    given = load_settings()
+    set_up_logs(given.log_level, redact_event)
+    log_uncaught()
+
+    async def run_it() -> None:
+        await serve_dashboard(given, CLOCK, stop_on_signals())
+
+    uvloop.run(run_it())
+
+
+async def serve_dashboard(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    """Answer until `stop`, then finish what is in flight. ConfigError: a taken port, no key ring, libraries that are missing."""
+    check_installed()
+    from analytics.web.app import create_app
+
+    at = listen(given.dashboard_bind, "TRILHA_DASHBOARD_BIND")
+    engine = make_engine(given.sql, patience=PATIENCE)
+    try:
+        server = make_server(create_app(tools_of(given, engine, clock)), CappedProtocol)
+        running = asyncio.create_task(server._serve([at]))  # noqa: SLF001  without its signal handlers
+        _log.info("the dashboard is open", bind=str(given.dashboard_bind))
+        await asyncio.wait({running, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await running
+    finally:
+        at.close()
+        await close_engine(engine)
+
+
+def tools_of(given: Settings, engine: Engine, clock: Clock) -> Tools:
+    """What the pages are made of."""
+    return Tools(
+        settings=given,
+        clock=clock,
+        reader=SqlReader(engine),
+        catalog=SqlCatalog(engine, clock),
+        users=SqlUsers(engine, clock),
+        keyring=Keyring(given.secrets, clock),
+        audit=SqlAudit(engine, clock).note,
+        client_address=ClientIp(given.trusted_proxies).of,
+    )
+
+
+def installed() -> bool:
+    """True when the dashboard's libraries are there."""
+    return all(find_spec(name) for name in LIBRARIES)
+
+
+def check_installed() -> None:
+    """ConfigError that says how to install it."""
+    if not installed():
+        raise ConfigError(EXTRA)
