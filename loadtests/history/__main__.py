@@ -6,15 +6,11 @@ import argparse
 import json
 import os
 import sys
-import time
-from datetime import UTC, datetime
 
-from loadtests.history.plan import MINUTE_MS, CannotWrite, History
-from loadtests.history.stores import open_store
-from loadtests.history.write import Written, prepare, write
+from loadtests.history.plan import CannotWrite, History, moment
+from loadtests.history.write import Written, as_json, as_text, carry_out
 
 URL = "TRILHA_SQL_URL"
-FOLD = "Rollups are behind now: trilha work counts what waits (or trilha rollup fold, once). Reports and dashboard read only those"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,29 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         done = _written(asked)
     except (CannotWrite, ValueError) as error:
         return _refuse(str(error))
-    if asked.json:
-        print(json.dumps(as_json(done), indent=2))
-    else:
-        print(
-            f"{done.clicks:,} clicks in {done.rows:,} rows, {done.seconds:,.1f} s, {done.rate:,.0f} clicks/s ({done.store})"
-        )
-        print(FOLD)
+    print(json.dumps(as_json(done), indent=2) if asked.json else as_text(done))
     return 0
-
-
-def as_json(done: Written) -> dict[str, object]:
-    """What `--json` prints."""
-    history = done.history
-    return {
-        "store": done.store,
-        "clicks": done.clicks,
-        "rows": done.rows,
-        "seconds": round(done.seconds, 2),
-        "clicks_per_second": round(done.rate),
-        "since": _iso(history.since_ms),
-        "until": _iso(history.until_ms),
-        "seed": history.seed,
-    }
 
 
 def _written(asked: argparse.Namespace) -> Written:
@@ -58,25 +33,9 @@ def _written(asked: argparse.Namespace) -> Written:
         links=asked.links,
         ads=asked.ads,
         seed=asked.seed,
-        until_ms=_until(asked.until),
+        until_ms=moment(asked.until),
     )
-    store = open_store(asked.sql_url)
-    try:
-        history, following = prepare(store, wanted, resume=asked.resume, fresh=asked.fresh)
-        return write(store, history, following, _say)
-    finally:
-        store.close()
-
-
-def _until(text: str | None) -> int:
-    if text is None:
-        return int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
-    given = datetime.fromisoformat(text)
-    return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+    return carry_out(asked.sql_url, wanted, _say, resume=asked.resume, fresh=asked.fresh)
 
 
 def _say(line: str) -> None:

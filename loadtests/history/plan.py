@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 from zoneinfo import ZoneInfo
 
@@ -87,3 +88,16 @@ def _weight(history: History, at_ms: int) -> float:
     grown = 1 + GROWTH * (at_ms - history.since_ms) / (history.days * DAY_MS)
     payday = PAYDAY if local.day in PAYDAYS else 1.0
     return HOURS[local.hour] * WEEKDAYS[local.weekday()] * grown * payday
+
+
+def moment(text: str | None) -> int:
+    """UTC milliseconds of an ISO 8601 time (UTC where it names no zone); None: the beginning of this minute. ValueError."""
+    if text is None:
+        return int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
+    given = datetime.fromisoformat(text)
+    return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def iso(at_ms: int) -> str:
+    """As `moment` reads it."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()

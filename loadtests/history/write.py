@@ -8,8 +8,8 @@ from random import Random
 
 from loadtests.history.catalog import catalog_rows, make_catalog
 from loadtests.history.making import Made, batches
-from loadtests.history.plan import CannotWrite, History, slices
-from loadtests.history.stores import Store
+from loadtests.history.plan import CannotWrite, History, iso, slices
+from loadtests.history.stores import Store, open_store
 from loadtests.history.tables import PEOPLE, advance, begin, check_tables, empty, holds, noted
 from loadtests.plan import Say
 
@@ -34,6 +34,16 @@ class Written:
     def rate(self) -> float:
         """Clicks a second, everything that belongs to them included."""
         return self.clicks / self.seconds if self.seconds else 0.0
+
+
+def carry_out(url: str, wanted: History, say: Say, *, resume: bool = False, fresh: bool = False) -> Written:
+    """Write a history into the database of that URL, and touch nothing else. CannotWrite: it may not or cannot be."""
+    store = open_store(url)
+    try:
+        history, following = prepare(store, wanted, resume=resume, fresh=fresh)
+        return write(store, history, following, say)
+    finally:
+        store.close()
 
 
 def prepare(store: Store, wanted: History, *, resume: bool, fresh: bool) -> tuple[History, int]:
@@ -80,6 +90,29 @@ def _begin(store: Store, history: History) -> None:
     for table, (columns, rows) in catalog_rows(catalog, history).items():
         store.write(table, columns, store.encode(rows))
     store.do("UPDATE catalog SET version = version + 1")
+
+
+def as_json(done: Written) -> dict[str, object]:
+    """What `--json` prints."""
+    return {
+        "store": done.store,
+        "clicks": done.clicks,
+        "rows": done.rows,
+        "seconds": round(done.seconds, 2),
+        "clicks_per_second": round(done.rate),
+        "since": iso(done.history.since_ms),
+        "until": iso(done.history.until_ms),
+        "seed": done.history.seed,
+    }
+
+
+def as_text(done: Written) -> str:
+    """The same in a line, and what to do next."""
+    return (
+        f"{done.clicks:,} clicks in {done.rows:,} rows, {done.seconds:,.1f} s: {done.rate:,.0f} clicks/s on {done.store}\n"
+        "Reports and dashboard read rollups, which are behind now: a running trilha work counts what waits, "
+        "a few thousand rows a second"
+    )
 
 
 def _same(found: tuple[History, int], wanted: History) -> tuple[History, int]:
