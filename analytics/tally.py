@@ -8,7 +8,13 @@ from domain.conversions import webhook_of
 from domain.rollups import MINUTE_MS, day_of, hour_of, wait_bin
 
 VALUE_LENGTH = 120
+TRAITS = (
+    "country", "region", "city", "device", "os", "browser", "app", "class",
+    "bot_score", "fraud_score", "address", "agent", "fbclid",
+)  # fmt: skip
+"""Traits of a visitor, in the order of the columns of click_changes from `country` on."""
 _TIMES = 50_000
+_ALONE, _WAIT_MS = 2, 3
 Key = tuple[Any, ...]
 Sums = dict[Key, list[int]]
 
@@ -33,11 +39,11 @@ class Tally:
         self._times.forget()
         found = _Found()
         for click in clicks:
-            _click(found, self._times, *click)
+            _click(found, self._times, click)
         for start in starts:
-            _start(found, self._times, *start)
+            _start(found, self._times, start)
         for event in events:
-            _event(found, self._times, *event)
+            _event(found, self._times, event)
         return {
             name: {key: sums for key, sums in table.items() if any(sums)} for name, table in found.tables()
         }
@@ -86,69 +92,36 @@ class _Found:
         return ((f"rollup_{name}", table) for name, table in vars(self).items())
 
 
-def _click(  # noqa: PLR0913, PLR0917  the columns of click_changes
-    found: _Found,
-    times: _Times,
-    sign: int,
-    moment: str,
-    link_id: int,
-    ad_key: bytes,
-    clicked: bool,
-    erased: bool,
-    started_at: int | None,
-    country: str | None,
-    region: str | None,
-    city: str | None,
-    device: str | None,
-    os: str | None,
-    browser: str | None,
-    app: str | None,
-    traffic_class: str | None,
-    bot_score: int | None,
-    fraud_score: int | None,
-    has_address: bool,
-    has_agent: bool,
-    has_fbclid: bool,
-) -> None:
+def _click(found: _Found, times: _Times, click: Sequence[Any]) -> None:
+    sign, moment, link_id, ad_key, clicked, erased, started_at, *of_the_visitor = click
     at_ms = int(moment, 16)
     hour, day = times[at_ms // MINUTE_MS]
+    of_all = (
+        found.hours["", hour, link_id, ""],
+        found.days["", day, link_id, ""],
+        found.ads["", day, link_id, ad_key, ""],
+    )
     if not clicked:
-        found.hours["", hour, link_id, ""][2] += sign
-        found.days["", day, link_id, ""][2] += sign
-        found.ads["", day, link_id, ad_key, ""][2] += sign
+        for sums in of_all:
+            sums[_ALONE] += sign
         return
     started = 0 if started_at is None else sign
-    _count(found.hours["", hour, link_id, ""], sign, started)
-    _count(found.days["", day, link_id, ""], sign, started)
-    _count(found.ads["", day, link_id, ad_key, ""], sign, started)
+    for sums in of_all:
+        _count(sums, sign, started)
     if erased:
         _count(found.days["erased", day, link_id, "1"], sign, started)
         return
-    kind = traffic_class or ""
-    _count(found.hours["class", hour, link_id, kind], sign, started)
-    _count(found.ads["class", day, link_id, ad_key, kind], sign, started)
-    for trait, value in (
-        ("class", kind),
-        ("device", device or ""),
-        ("os", os or ""),
-        ("browser", browser or ""),
-        ("app", app or ""),
-        ("country", country or ""),
-        ("region", region or ""),
-        ("city", city or ""),
-        ("bot_score", _tens(bot_score)),
-        ("fraud_score", _tens(fraud_score)),
-        ("address", "1" if has_address else ""),
-        ("agent", "1" if has_agent else ""),
-        ("fbclid", "1" if has_fbclid else ""),
-    ):
-        _count(found.days[trait, day, link_id, value[:VALUE_LENGTH]], sign, started)
-    if started_at is not None:
+    for trait, value in _traits(*of_the_visitor):
+        _count(found.days[trait, day, link_id, value], sign, started)
+        if trait == "class":
+            _count(found.hours[trait, hour, link_id, value], sign, started)
+            _count(found.ads[trait, day, link_id, ad_key, value], sign, started)
+    if started:
         wait_ms = max(0, started_at - at_ms)
-        each = wait_bin(wait_ms)
-        for sums in (found.days["wait", day, link_id, each], found.ads["wait", day, link_id, ad_key, each]):
+        took = wait_bin(wait_ms)
+        for sums in (found.days["wait", day, link_id, took], found.ads["wait", day, link_id, ad_key, took]):
             _count(sums, sign, started)
-            sums[3] += sign * wait_ms
+            sums[_WAIT_MS] += sign * wait_ms
 
 
 def _count(sums: list[int], sign: int, started: int) -> None:
@@ -156,29 +129,27 @@ def _count(sums: list[int], sign: int, started: int) -> None:
     sums[1] += started
 
 
-def _tens(score: int | None) -> str:
-    return "" if score is None else str(score // 10 * 10)
+def _traits(*said: Any) -> Iterable[tuple[str, str]]:
+    """The values of the visitor's traits, each as a rollup writes it: "" for what is not known."""
+    *texts, bot_score, fraud_score, has_address, has_agent, has_fbclid = said
+    values = [
+        *(text[:VALUE_LENGTH] if text else "" for text in texts),
+        "" if bot_score is None else str(bot_score // 10 * 10),
+        "" if fraud_score is None else str(fraud_score // 10 * 10),
+        "1" if has_address else "",
+        "1" if has_agent else "",
+        "1" if has_fbclid else "",
+    ]
+    return zip(TRAITS, values, strict=True)
 
 
-def _start(found: _Found, times: _Times, sign: int, started_at: int, bot_id: int, kind: str) -> None:  # noqa: PLR0913, PLR0917  the columns of start_changes
+def _start(found: _Found, times: _Times, start: Sequence[Any]) -> None:
+    sign, started_at, bot_id, kind = start
     found.starts[times[started_at // MINUTE_MS][1], bot_id, kind][0] += sign
 
 
-def _event(  # noqa: PLR0913, PLR0917  the columns of event_changes
-    found: _Found,
-    times: _Times,
-    sign: int,
-    event: str,
-    event_at: int,
-    moment: str | None,
-    link_id: int | None,
-    ad_key: bytes | None,
-    lane: str,
-    state: str,
-    reason: str | None,
-    value: int | None,
-    currency: str | None,
-) -> None:
+def _event(found: _Found, times: _Times, changed: Sequence[Any]) -> None:
+    sign, event, event_at, moment, link_id, ad_key, lane, state, reason, value, currency = changed
     hour, day = times[event_at // MINUTE_MS]
     link, money, micros = link_id or 0, currency or "", sign * (value or 0)
     _sell(found.deliveries[day, link, lane, event, money, state, reason or ""], sign, micros)

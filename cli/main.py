@@ -20,6 +20,7 @@ from cli import (
     privacy,
     processes,
     rescore,
+    rollups,
     subject,
     up,
     users,
@@ -57,6 +58,7 @@ app.add_typer(keys.keys, name="keys")
 app.add_typer(geoip.geoip, name="geoip")
 app.add_typer(outbox.outbox, name="outbox")
 app.add_typer(users.users, name="user")
+app.add_typer(rollups.rollups, name="rollups")
 app.add_typer(privacy.privacy, name="privacy")
 app.add_typer(load.load, name="load")
 app.add_typer(drill.drill, name="drill")

@@ -1,9 +1,11 @@
-"""Front door of `trilha work`: settles spools, delivers conversions, scores what was started, shares keys, ends what has had
-its time.
+"""Front door of `trilha work`: settles spools, delivers conversions, scores what was started, folds rollups, shares keys, ends
+what has had its time.
 """
 
 import asyncio
 
+from analytics.rollups import FOLDING_SECONDS, Rollups
+from analytics.tally import Tally
 from backends.build import WORKER_PATIENCE, local_spools, lock_settling, open_redis, open_spool
 from backends.spool import spools_under
 from backends.sql.engine import Engine, close_engine, make_engine
@@ -13,6 +15,7 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.outbox import SqlOutbox
 from backends.sql.pixels import SqlPixels
 from backends.sql.retention import SqlRetention
+from backends.sql.rollups import SqlRollups
 from backends.sql.scoring import SqlScoring
 from backends.sql.webhooks import SqlWebhooks
 from daemon.access import AccessKeeper, access_log_of
@@ -53,7 +56,10 @@ _log = get_logger("trilha.work")
 async def work(
     settings: Settings, clock: Clock, stop: asyncio.Event, observer: Observer | None = None
 ) -> None:
-    """Settle and deliver until `stop`, then settle what is left, for at most DRAIN_SECONDS. ConfigError when another worker settles these spools."""
+    """Settle and deliver until `stop`, then settle and fold what is left, for at most DRAIN_SECONDS.
+
+    ConfigError when another worker settles these spools.
+    """
     lock = lock_settling(settings)
     keyring = Keyring(settings.secrets, clock)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
@@ -73,7 +79,9 @@ async def work(
     redis = open_redis(settings)
     erasures = SqlErasures(engine)
     discarder = Discarder(erasures=erasures, redis=redis, spools=local_spools(settings), clock=clock)
+    rollups = Rollups(SqlRollups(engine, settings.timezone, Tally), clock, observer or Silent())
     beside = (
+        (rollups.pass_, FOLDING_SECONDS),
         (Sharing(keyring, SqlKeys(engine), clock).refresh, KEYS_SECONDS),
         (Scoring(SqlScoring(engine), enricher.of, clock).due, SCORING_SECONDS),
         (lambda: _refresh_places(places), PLACES_SECONDS),
@@ -87,6 +95,7 @@ async def work(
     delivering = asyncio.create_task(relay.run(stop))
     try:
         await _settle_until(stop, settler)
+        await _drain(settler, rollups, clock)
     finally:
         stop.set()
         await asyncio.gather(delivering, return_exceptions=True)
@@ -153,7 +162,17 @@ async def _settle_until(stop: asyncio.Event, settler: Settler) -> None:
         down = False
         if not moved:
             await sleep_until(stop, IDLE_SECONDS)
+
+
+async def _drain(settler: Settler, rollups: Rollups, clock: Clock) -> None:
+    """Settling first: what is not folded is in SQL all the same."""
+    until = clock.monotonic() + DRAIN_SECONDS
     try:
         await settler.drain(seconds=DRAIN_SECONDS)
     except StoreUnavailable as error:
         _log.warning("what is in the spools stays there", reason=str(error))
+        return
+    try:
+        await rollups.finish(until - clock.monotonic())
+    except StoreUnavailable as error:
+        _log.warning("what is not folded goes on waiting", reason=str(error))

@@ -39,6 +39,7 @@ class Observer(Protocol):
     def delivery_call(self, answer: str) -> None: ...
     def waiting(self, pending: int, oldest_seconds: float) -> None: ...
     def lanes(self, by_state: Mapping[str, int]) -> None: ...
+    def rollups(self, folded: int, waiting: int) -> None: ...
 
 
 class Silent:
@@ -90,4 +91,7 @@ class Silent:
         """Ignore."""
 
     def lanes(self, by_state: Mapping[str, int]) -> None:
+        """Ignore."""
+
+    def rollups(self, folded: int, waiting: int) -> None:
         """Ignore."""

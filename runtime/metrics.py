@@ -184,6 +184,8 @@ class Metrics:
             _Count(gauge, "trilha_delivery_oldest_seconds", "Age of the oldest conversion that waits")
         )
         self._lanes = self._new(_Count(gauge, "trilha_lanes", "Lanes by how they are", state=LANES))
+        self._folded = self._new(_Count(count, "trilha_rollup_folded", "Changes folded into the rollups"))
+        self._unfolded = self._new(_Count(gauge, "trilha_rollup_waiting", "Changes that wait to be folded"))
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """One answer of /go."""
@@ -258,6 +260,11 @@ class Metrics:
         """How the lanes are."""
         for state in LANES:
             self._lanes.set(by_state.get(state, 0), state)
+
+    def rollups(self, folded: int, waiting: int) -> None:
+        """One fold, and what it has left."""
+        self._folded.add(folded)
+        self._unfolded.set(waiting)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

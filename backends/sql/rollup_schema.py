@@ -88,7 +88,7 @@ event_changes = Table(
 rollup_state = Table("rollup_state", metadata, _int("id"), Column("zone", String(64), nullable=False))
 
 # By the moment of the click. Traits: "" (all of them), "class". `starts`: those of them that were started, whenever.
-# `alone`: starts whose click SQL does not have (yet): known by their tokens only.
+# `alone`: starts whose click SQL does not have (yet), known by their tokens only: not among `starts`.
 rollup_hours = Table(
     "rollup_hours",
     metadata,
@@ -99,8 +99,10 @@ rollup_hours = Table(
     *_sums("clicks", "starts", "alone"),
 )
 
-# Traits: "", class, device, os, browser, app, country, region, city, bot_score and fraud_score (the ten that it is in),
-# address, agent and fbclid ("1" known, "" not), erased ("1"), wait (see domain/rollups.py; `wait_ms` is the sum).
+# Traits: "", class, device, os, browser, app, country, region, city ("" not known), bot_score and fraud_score (the ten that
+# it is in: "0", "10" … "100"; "" not scored), address, agent and fbclid ("1" known, "" not), erased ("1"), wait (of starts;
+# see domain/rollups.py; `wait_ms` is the sum, kept there only). An erased click counts in "" and in erased, a start that is
+# alone in "" only.
 rollup_days = Table(
     "rollup_days",
     metadata,

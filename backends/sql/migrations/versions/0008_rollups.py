@@ -10,7 +10,7 @@ depends_on = None
 
 # What a row counts for, by the column of its change. `{r}` is the row: NEW, OLD or the table. Whoever rebuilds one of these
 # tables in a later migration loses its triggers on SQLite and makes them again there.
-_CLICK = {
+_CLICK: dict[str, str | None] = {
     "moment": None,
     "link_id": "{r}.link_id",
     "ad_key": "{r}.ad_key",
@@ -33,8 +33,8 @@ _CLICK = {
     ),
     "has_fbclid": "({r}.fbclid_key IS NOT NULL)",
 }
-_START = {"started_at": "{r}.started_at", "bot_id": "{r}.bot_id", "kind": "{r}.kind"}
-_EVENT = {
+_START: dict[str, str | None] = {"started_at": "{r}.started_at", "bot_id": "{r}.bot_id", "kind": "{r}.kind"}
+_EVENT: dict[str, str | None] = {
     "event": "{r}.event",
     "event_at": "{r}.event_at",
     "moment": None,
@@ -47,7 +47,7 @@ _EVENT = {
     "currency": "{r}.currency",
 }
 # By table: where its changes go, what they say, the column that holds the click's id, which rows count at all.
-_LOGGED = {
+_LOGGED: dict[str, tuple[str, dict[str, str | None], str, str]] = {
     "clicks": (
         "click_changes",
         _CLICK,
@@ -259,7 +259,7 @@ def _log(table: str, sign: str, row: str) -> str:
     values = ", ".join(value.format(r=row) for value in said.values())
     of = f" FROM {table}" if row == table else ""
     return (
-        f"INSERT INTO {into} (sign, {', '.join(said)}) "  # noqa: S608  nothing of it comes from outside
+        f"INSERT INTO {into} (sign, {', '.join(said)}) "
         f"SELECT {sign}, {values}{of} WHERE {counts.format(r=row)}"
     )
 

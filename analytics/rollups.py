@@ -1,0 +1,53 @@
+"""Rollups kept up: folding all day, in small steps, beside settling."""
+
+import asyncio
+from typing import Protocol
+
+from domain.clock import Clock
+
+LIMIT = 2000
+FOLDING_SECONDS = 1.0
+
+
+class Folds(Protocol):
+    """Rollups in SQL. Raises StoreUnavailable."""
+
+    async def fold(self, limit: int, /) -> int: ...
+    async def waiting(self) -> int: ...
+
+
+class Watcher(Protocol):
+    """Hears how many changes were folded, and how many still wait."""
+
+    def rollups(self, folded: int, waiting: int, /) -> None: ...
+
+
+class Rollups:
+    """Folds what waits. After each step it rests for as long as the step took, so that settling has its turn."""
+
+    def __init__(self, store: Folds, clock: Clock, watcher: Watcher) -> None:
+        self._store = store
+        self._clock = clock
+        self._watcher = watcher
+
+    async def pass_(self) -> int:
+        """Fold until nothing waits; how many changes. Raises StoreUnavailable; what is not folded goes on waiting."""
+        total = 0
+        while folded := await self._step():
+            total += folded
+        return total
+
+    async def finish(self, seconds: float) -> None:
+        """Fold what waits without rests, but begin no step after so many seconds. Raises StoreUnavailable."""
+        until = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < until and await self._store.fold(LIMIT):
+            pass
+
+    async def _step(self) -> int:
+        began = self._clock.monotonic()
+        folded = await self._store.fold(LIMIT)
+        took = self._clock.monotonic() - began
+        self._watcher.rollups(folded, await self._store.waiting() if folded else 0)
+        if folded:
+            await asyncio.sleep(took)
+        return folded
