@@ -207,8 +207,12 @@ class Spool:
 
     def of_person(self, telegram_id: int) -> list[OfPerson]:
         """That person's starts and conversions that wait here, in every bot."""
+        return self.waiting(lambda record: is_of(record, telegram_id))
+
+    def waiting(self, wanted: Callable[[OfPerson], bool]) -> list[OfPerson]:
+        """Those starts and conversions that wait here and are wanted."""
         found = self._read(lambda: list(self._of_people()))
-        return [record for _, record in found if is_of(record, telegram_id)]
+        return [record for _, record in found if wanted(record)]
 
     def remove_person(self, telegram_id: int, *, until_ms: int) -> None:
         """Remove that person's starts and conversions up to that moment. They are not counted in the books."""

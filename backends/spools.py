@@ -26,7 +26,11 @@ class LocalSpools:
 
     async def of_person(self, telegram_id: int) -> tuple[list[OfPerson], bool]:
         """That person's starts and conversions that wait here; False with it when a spool could not be read."""
-        found, all_read = await self._each(lambda spool: spool.of_person(telegram_id))
+        return await self.waiting(lambda record: is_of(record, telegram_id))
+
+    async def waiting(self, wanted: Callable[[OfPerson], bool]) -> tuple[list[OfPerson], bool]:
+        """Starts and conversions that wait here and are wanted; False with it when a spool could not be read."""
+        found, all_read = await self._each(lambda spool: spool.waiting(wanted))
         return [record for records in found for record in records], all_read
 
     async def find(self, ids: Sequence[UUID]) -> tuple[dict[UUID, Click], bool]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from analytics.inspect import Inspect, view_json
 from backends.build import Stores, open_all_spools
 from backends.catalog_cache import CatalogCache
 from backends.sql.books import Books, read_books
@@ -13,7 +14,6 @@ from backends.sql.engine import make_engine
 from bot.associate import Associate, StartAnswer, StartRequest
 from cli.common import CLOCK, PATIENCE, Json, duration_ms, local_time, run, settings, show, stores_of
 from daemon.api import start_json
-from daemon.inspect import Inspect, view_json
 from domain.books import MINUTE_MS
 from domain.clock import iso
 from domain.errors import ConfigError

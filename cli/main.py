@@ -11,6 +11,7 @@ from cli import (
     dashboard,
     doctor,
     drill,
+    explain,
     geoip,
     keys,
     links,
@@ -46,6 +47,7 @@ app.command()(processes.migrate)
 app.command()(doctor.doctor)
 app.command()(clicks.start)
 app.command()(conversions.conversion)
+app.command()(explain.explain)
 app.command()(clicks.accounting)
 app.command()(rescore.rescore)
 app.command()(subject.profile)

@@ -24,7 +24,7 @@ from cli.outbox_asked import (
     progress,
     states_asked,
 )
-from delivery.advice import MAY_HAVE_PASSED
+from domain.advice import MAY_HAVE_PASSED
 from domain.conversions import LIFE_MS, UNATTRIBUTED, DeliveryState
 from domain.errors import ConfigError
 

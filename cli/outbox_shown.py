@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from backends.sql.outbox_list import COUNTED, Counts, DeadLetters, Entry
 from cli.pixel_advice import of_lane
-from delivery.advice import advice
+from domain.advice import advice
 from domain.clock import iso
 from domain.conversions import MICROS, UNATTRIBUTED, Money
 

@@ -1,8 +1,8 @@
 """How to mend a destination: what a test event, or a question of quality, was refused for, and what a lane is held for."""
 
-from delivery.advice import advice
 from delivery.destination import Refusal
-from domain.conversions import meta_lane, pixel_of, webhook_of
+from domain.advice import advice, of_held
+from domain.conversions import meta_lane
 from privacy.pixel_tokens import TokenState
 
 _OF_KIND = {
@@ -21,13 +21,7 @@ def of_refusal(pixel: str, refusal: Refusal) -> str:
 
 def of_lane(lane: str) -> str:
     """What to do about a lane that is held by what its destination says."""
-    if pixel := pixel_of(lane):
-        return of_hold(pixel, "sealed")
-    name = webhook_of(lane) or "NAME"
-    return (
-        f"mend what it says, if need be by trilha webhook add {name} --replace --url URL; "
-        f"it is tried again every 15 minutes. To see what comes back: trilha webhook test {name}"
-    )
+    return of_held(lane)
 
 
 def of_hold(pixel: str, state: TokenState) -> str:
@@ -37,4 +31,4 @@ def of_hold(pixel: str, state: TokenState) -> str:
         return f"run trilha keys import, or give the token again: {renew}"
     if state == "none":
         return f"make an access token in Events Manager (Settings, Conversions API), then: {renew}"
-    return f"mend what it says, if need be by {renew}; it is tried again every 15 minutes, and at once after trilha pixel test {pixel}"
+    return of_held(meta_lane(pixel))

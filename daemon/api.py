@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from analytics.inspect import BotName, Inspect, click_json, view_json
 from bot.associate import Associate, StartAnswer, StartRequest
 from daemon.answers import capped_body, error
 from daemon.api_keys import ApiKeys
 from daemon.conversions import conversion_json, report_request
-from daemon.inspect import BotName, Inspect, click_json, view_json
+from daemon.explain import Explain
 from daemon.openapi import describe
 from daemon.shapes import ConversionBody, StartBody
 from daemon.telegram_webhook import TelegramWebhook
@@ -64,6 +65,7 @@ class Api:
         associate: Associate,
         report: Report,
         inspect: Inspect,
+        explain: Explain,
         bot_name: BotName,
         keys: ApiKeys,
         health: Health,
@@ -73,6 +75,7 @@ class Api:
         self._associate = associate
         self._report = report
         self._inspect = inspect
+        self._explain = explain
         self._bot_name = bot_name
         self._keys = keys
         self._health = health
@@ -89,6 +92,8 @@ class Api:
                 Route("/telegram/{bot}", self._webhook.update, methods=["POST"]),
                 Route("/v1/starts", self._guarded(self.starts), methods=["POST"]),
                 Route("/v1/clicks/{token}", self._guarded(self.click), methods=["GET"]),
+                Route("/v1/explain", self._guarded(self.explain), methods=["GET"]),
+                Route("/v1/explain/{token}", self._guarded(self.explain), methods=["GET"]),
                 Route("/v1/conversions", self._guarded(self.conversions), methods=["POST"]),
                 Route("/v1/openapi.json", self._guarded(self.openapi), methods=["GET"]),
             ],
@@ -142,6 +147,13 @@ class Api:
                 return error(404, "not_found", "no store has this click")
             return error(503, "unavailable", "a store that may have this click cannot be asked", retry=True)
         return JSONResponse(view_json(view, self._bot_name))
+
+    async def explain(self, request: Request) -> Response:
+        """Why a sale is missing: of a token, a person or an order."""
+        try:
+            return await self._explain.told(request)
+        except _REFUSALS as found:
+            return _refused(found)
 
     async def conversions(self, request: Request) -> Response:
         """Report a conversion."""

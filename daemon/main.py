@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import uvicorn
 
+from analytics.explain.build import make_gathering
+from analytics.inspect import Inspect
 from backends.build import Stores, open_stores
 from backends.catalog_cache import REFRESH_SECONDS, CatalogCache
 from backends.sql.keys import SqlKeys
@@ -18,7 +20,7 @@ from daemon.api_keys import ApiKeys
 from daemon.capture import Capture
 from daemon.client_ip import ClientIp
 from daemon.edge import CappedProtocol, RedirectProtocol, listen
-from daemon.inspect import Inspect
+from daemon.explain import Explain
 from daemon.redirect import Redirect
 from daemon.server import make_server
 from daemon.telegram_webhook import TelegramWebhook
@@ -112,6 +114,9 @@ class Daemon:
                 links=self.catalog,
                 ads=self.stores.catalog,
                 spool_durability=Durability.SYNCED if settings.spool_sync == "full" else Durability.WRITTEN,
+            ),
+            explain=Explain(
+                make_gathering(settings, self.stores, keyring=self._keyring, names=self.catalog, clock=clock)
             ),
             bot_name=self.catalog.bot_name,
             keys=self._keys,

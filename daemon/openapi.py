@@ -14,6 +14,7 @@ _SHAPES = (
     shapes.ClickView,
     shapes.ConversionBody,
     shapes.Conversion,
+    shapes.Explanation,
     shapes.Ready,
     shapes.Method,
     shapes.Error,
@@ -94,6 +95,35 @@ def _paths() -> dict[str, Any]:
                 parameters=[_parameter("token", "what the deep link carries")],
             )
         },
+        "/v1/explain": {
+            "get": _operation(
+                "Why a sale is missing: of a person or an order",
+                {
+                    200: _json("Explanation", "the way of it, also when nothing is known"),
+                    **_errors(401),
+                    422: _json("Error", "`invalid_query` or `unknown_bot`"),
+                },
+                security=_BEARER,
+                parameters=[
+                    _asked("telegram_id", "the person's numeric Telegram id; this or `order`", "integer"),
+                    _asked("bot", "username of a registered bot; without it, the person in all bots"),
+                    _asked("order", "an order id, of whatever bots"),
+                    _LANGUAGE,
+                ],
+            )
+        },
+        "/v1/explain/{token}": {
+            "get": _operation(
+                "Why a sale is missing: of a click",
+                {
+                    200: _json("Explanation", "the way of it, also when nothing is known"),
+                    **_errors(401),
+                    422: _json("Error", "`invalid_token` or `invalid_query`"),
+                },
+                security=_BEARER,
+                parameters=[_parameter("token", "what the deep link carries"), _LANGUAGE],
+            )
+        },
         "/v1/conversions": {
             "post": _operation(
                 "Report a conversion; the same order again is the same conversion",
@@ -142,6 +172,13 @@ def _operation(
 def _parameter(name: str, meaning: str) -> dict[str, Any]:
     schema = {"type": "string"}
     return {"name": name, "in": "path", "required": True, "description": meaning, "schema": schema}
+
+
+def _asked(name: str, meaning: str, kind: str = "string") -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": meaning, "schema": {"type": kind}}
+
+
+_LANGUAGE = _asked("language", "`en` (default) or `pt`, for headline, titles, details and advice")
 
 
 def _errors(*statuses: int) -> dict[int, Any]:

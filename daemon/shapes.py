@@ -193,6 +193,40 @@ class ClickView(Click, frozen=True):
     owner: Owner | None
 
 
+class ExplainedStep(msgspec.Struct, frozen=True):
+    """One thing on the way, or one that did not happen. `after_ms`: since what it follows from. Texts are the language's."""
+
+    at: str | None
+    kind: str
+    title: str
+    verdict: Literal["done", "waiting", "not", "wrong"]
+    after_ms: int | None
+    detail: list[str]
+    advice: str | None
+
+
+class ExplainedStory(msgspec.Struct, frozen=True):
+    """Steps that belong together: of one click, one person, or one order in one bot."""
+
+    title: str
+    steps: list[ExplainedStep]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a sale is missing. `known`: anything was found; `certain`: every store that may know more could be asked."""
+
+    asked_at: str
+    language: Literal["en", "pt"]
+    timezone: str
+    verdict: Literal["done", "waiting", "not", "wrong"]
+    headline: str
+    advice: str | None
+    known: bool
+    certain: bool
+    stories: list[ExplainedStory]
+    notes: list[str]
+
+
 class Ready(msgspec.Struct, frozen=True):
     """How the daemon and its stores are."""
 

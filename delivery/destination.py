@@ -12,10 +12,6 @@ from uuid import UUID
 from domain.conversions import Delivery, DeliveryState
 
 RefusalKind = Literal["event", "configuration", "throttled", "temporary"]
-RECEIVED = "received"
-"""What a refusal's code begins with when the destination says that it has received fewer events than it was sent: not which,
-and not why. Its kind is `event`, and an event alone is tried again.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,11 @@ from tenacity import (
 )
 
 from delivery.bisection import Bisection
-from delivery.destination import RECEIVED, Accepted, Answer, Destination, Refusal
+from delivery.destination import Accepted, Answer, Destination, Refusal
 from delivery.marks import Claim, Marks
 from delivery.schedule import RECEIVED_ATTEMPTS
 from domain.clock import Clock
+from domain.conversions import RECEIVED
 from domain.observations import Observer
 
 LEASE_SECONDS = 60.0

@@ -50,7 +50,7 @@ _TO_WORD_END = re.compile(
     r"""|[?&]start(?:app|group)?|ip|ua)(["'\\]{0,4}\s{0,4}[=:]\s{0,4}["'\\]{0,4})[^\s&;,"'()\[\]{}<>\\]++"""
 )
 _BEARER = re.compile(r"(?i)bearer\s{1,8}\S++")
-_CLICK_PATH = re.compile(r"(/v1/clicks/)[^\s/?#\"']++")
+_CLICK_PATH = re.compile(r"(/v1/(?:clicks|explain)/)[^\s/?#\"']++")
 _KNOWN_FORM = re.compile(
     r"\d{6,12}+(?::|%3[Aa]|\||%7[Cc])[A-Za-z0-9_-]{20,}+"  # a bot's token; an app's access token
     r"|EAA[A-Za-z0-9_.~+/=-]{16,}+"  # Meta's access token

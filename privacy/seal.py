@@ -70,6 +70,12 @@ class Sealer:
                 return _decode(cipher.decrypt(nonce, body, head + click_id.bytes))
         return None
 
+    def readable(self, blob: bytes) -> bool:
+        """Whether the key of its day is still there. Nothing is opened."""
+        if len(blob) < _HEAD.size + _NONCE or blob[0] != _FORMAT:
+            return False
+        return self._keyring.period_keys(_HEAD.unpack(blob[: _HEAD.size])[1]) is not None
+
     def _opening(self, period: int) -> Iterator[AESGCM]:
         cipher = self._cipher(period)
         if cipher is None:

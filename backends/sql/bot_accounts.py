@@ -116,7 +116,7 @@ class SqlBotAccounts:
 
     async def overview(self) -> list[BotStatus]:
         async def read(connection: AsyncConnection) -> list[BotStatus]:
-            return [_status(row) for row in await connection.execute(select(bots).order_by(bots.c.id))]
+            return [status_of(row) for row in await connection.execute(select(bots).order_by(bots.c.id))]
 
         return await query(self._engine, read)
 
@@ -152,7 +152,8 @@ def _absent(bot_id: int) -> ConfigError:
     return ConfigError(f"no bot with the id {bot_id}. See them all: trilha bot-account list")
 
 
-def _status(row: Any) -> BotStatus:
+def status_of(row: Any) -> BotStatus:
+    """The bot of a row of `bots`, as an operator sees it."""
     return BotStatus(
         bot=bot_of(row),
         telegram_id=row.telegram_id,

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from delivery.destination import RECEIVED, Accepted, Answer, Refusal, RefusalKind
+from delivery.destination import Accepted, Answer, Refusal, RefusalKind
+from domain.conversions import RECEIVED
 from privacy.redact import printable, redact_text
 
 MAX_BODY = 65_536

@@ -77,6 +77,7 @@ def test_every_path_of_the_private_listener_is_in_both_references_and_no_other()
         associate=nobody,
         report=nobody,
         inspect=nobody,
+        explain=nobody,
         bot_name=nobody,
         keys=nobody,
         health=nobody,

@@ -9,11 +9,11 @@ import pytest
 from backends.sql.attributing import NO_CLICK, NOT_YET
 from backends.sql.owed import NO_PIXEL
 from backends.sql.webhooks import REMOVED
-from delivery.advice import MAY_HAVE_PASSED, advice
 from delivery.destination import Prepared, Ready
 from delivery.lane import GONE
 from delivery.meta.payload import prepared as to_meta
 from delivery.webhook_event import prepared as to_webhook
+from domain.advice import MAY_HAVE_PASSED, advice
 from domain.conversions import (
     ERASED,
     NO_SUCH_CLICK,

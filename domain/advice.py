@@ -5,10 +5,12 @@ a webhook's are HTTP statuses, and what kept a call from being made. Reasons are
 """
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
-from delivery.destination import RECEIVED
-from domain.conversions import ERASED, NO_SUCH_CLICK, TOO_OLD, DeliveryState, pixel_of, webhook_of
+from domain.advice_pt import PORTUGUESE
+from domain.conversions import ERASED, NO_SUCH_CLICK, RECEIVED, TOO_OLD, DeliveryState, pixel_of, webhook_of
 
+Language = Literal["en", "pt"]
 MAY_HAVE_PASSED = (
     "its click did not come",
     "traffic class ",
@@ -100,6 +102,14 @@ _OF_EITHER: Mapping[str, str] = {
         "see whether this machine reaches the destination; it is sent again by itself",
     ),
 }
+_HELD_PIXEL = (
+    "mend what it says, if need be by trilha pixel token {pixel} --token-file -; it is tried again every 15 minutes, "
+    "and at once after trilha pixel test {pixel}"
+)
+_HELD_WEBHOOK = (
+    "mend what it says, if need be by trilha webhook add {webhook} --replace --url URL; "
+    "it is tried again every 15 minutes. To see what comes back: trilha webhook test {webhook}"
+)
 _OF_STATE: Mapping[DeliveryState, str] = {
     "pending": _BY_ITSELF,
     "sent": "nothing: the destination has it",
@@ -109,12 +119,30 @@ _OF_STATE: Mapping[DeliveryState, str] = {
 }
 
 
-def advice(lane: str, state: DeliveryState, code: str | None, reason: str | None) -> str:
+def advice(
+    lane: str, state: DeliveryState, code: str | None, reason: str | None, *, language: Language = "en"
+) -> str:
     """What to do, in one line. Nothing is also said."""
     if state == "sent":
-        return _OF_STATE[state]
+        return _said(_OF_STATE[state], lane, language)
     found = _by_reason(reason or "") or _by_code(lane, code or "") or _OF_STATE[state]
-    return found.format(pixel=pixel_of(lane) or "ID", webhook=webhook_of(lane) or "NAME")
+    return _said(found, lane, language)
+
+
+def of_held(lane: str, *, language: Language = "en") -> str:
+    """What to do about a lane that is held by what its destination says."""
+    return _said(_HELD_PIXEL if pixel_of(lane) else _HELD_WEBHOOK, lane, language)
+
+
+def sentences() -> frozenset[str]:
+    """All there are, in English, before a lane's names are put in."""
+    tables: tuple[Mapping[Any, str], ...] = (_OF_REASON, _OF_META, _OF_WEBHOOK, _OF_EITHER, _OF_STATE)
+    return frozenset(text for table in tables for text in table.values()) | {_HELD_PIXEL, _HELD_WEBHOOK}
+
+
+def _said(text: str, lane: str, language: Language) -> str:
+    spoken = PORTUGUESE[text] if language == "pt" else text
+    return spoken.format(pixel=pixel_of(lane) or "ID", webhook=webhook_of(lane) or "NAME")
 
 
 def _by_reason(reason: str) -> str | None:

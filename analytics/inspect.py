@@ -1,7 +1,8 @@
 """One click as every store sees it: what `GET /v1/clicks/TOKEN` and `trilha click show` say."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from domain.attribution import ClickRef
@@ -14,6 +15,8 @@ from domain.links import Link
 from domain.outcomes import Durability, Found, LedgerRow, Lookup, Unknown
 from domain.ports import Ledger
 from privacy.token import Minter
+
+StoreSays = Literal["found", "missing", "unknown"]
 
 
 class Locator(Protocol):
@@ -38,7 +41,7 @@ class AdDictionary(Protocol):
 class ClickView:
     """What is known. `click` None with `certain`: no store has it; without: a store that might could not be asked.
 
-    `ad` is what the click says itself or, without it, what the dictionary says of the token's ad key.
+    stores: what each said, by its name. `ad` is what the click says itself or, without it, what the dictionary says of the token's ad key.
     """
 
     ref: ClickRef
@@ -49,6 +52,7 @@ class ClickView:
     durability: Durability
     visible: bool
     certain: bool
+    stores: Mapping[str, StoreSays]
 
 
 class Inspect:
@@ -87,6 +91,7 @@ class Inspect:
             durability=self._durability(where),
             visible=isinstance(where.get("redis"), Found),
             certain=row_known and not unknown,
+            stores={name: _says(lookup) for name, lookup in where.items()},
         )
 
     def _durability(self, where: dict[str, Lookup]) -> Durability:
@@ -105,6 +110,16 @@ class Inspect:
             return await self._ledger.row(click_id), True
         except StoreUnavailable:
             return None, False
+
+
+def _says(lookup: Lookup) -> StoreSays:
+    match lookup:
+        case Found():
+            return "found"
+        case Unknown():
+            return "unknown"
+        case _:
+            return "missing"
 
 
 def view_json(view: ClickView, bot_name: "BotName") -> dict[str, Any]:
