@@ -26,10 +26,10 @@ from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
 from daemon.access import access_log_of
-from daemon.api_keys import ApiKeys
 from daemon.enrich.geo import GeoIp
 from daemon.retention import DAY_MS, Bounds, Due
 from domain.errors import TrilhaError
+from privacy.api_keys import ApiKeys
 from privacy.keyring import Keyring, current_period
 from privacy.shared_keys import merged
 from runtime.settings import Settings

@@ -1,6 +1,7 @@
 """trilha keys: the key ring and the API keys."""
 
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -10,11 +11,11 @@ import typer
 
 from backends.sql.engine import make_engine
 from backends.sql.keys import SqlKeys
-from cli.common import CLOCK, PATIENCE, Json, run, settings, show
-from daemon.api_keys import make_api_key
+from cli.common import CLOCK, PATIENCE, Json, run, settings, show, show_table
 from domain.clock import iso
 from domain.errors import ConfigError, StoreError
 from domain.keys import SharedKey
+from privacy.api_keys import api_key_names, make_api_key, revoke_api_key
 from privacy.keyring import Keyring, current_period
 from privacy.keys import MAC_IDS, PERIOD_MS
 from privacy.sharing import Sharing
@@ -247,6 +248,25 @@ def rotate_master(
 def api(name: Annotated[str, typer.Argument(help="Who uses it, such as `shop-bot`.")]) -> None:
     """Make an API key. It is printed once; only its hash is kept."""
     print(make_api_key(settings().api_keys, name))
+
+
+@keys.command("api-list")
+def list_api_keys(as_json: Json = False) -> None:
+    """Whose API keys there are; never a key itself."""
+    names = Counter(api_key_names(settings().api_keys))
+    found = [{"name": name, "keys": number} for name, number in names.items()]
+    rows = [[name, str(number)] for name, number in names.items()]
+    if as_json:
+        show(found, as_json=True, text="")
+    else:
+        show_table(["name", "keys"], rows, empty="no API key yet. Make one: trilha keys api NAME")
+
+
+@keys.command("api-revoke")
+def revoke(name: Annotated[str, typer.Argument(help="Whose keys.")]) -> None:
+    """End every API key of that name. Running daemons follow within seconds."""
+    gone = revoke_api_key(settings().api_keys, name)
+    print(f"{gone} key{'' if gone == 1 else 's'} of {name} opened the API until now")
 
 
 def _day(number: int) -> str:

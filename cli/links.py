@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import greetings, link_events, pools
+from cli import greetings, link_check, link_events, pools
 from cli.common import Json, catalog_of, run, settings, show, show_table
 from cli.shown_link import Slug, link_json, show_link, state_of
 from domain.links import Catalog, Link, Strategy
@@ -127,6 +127,7 @@ links.command()(pools.pool_add)
 links.command()(pools.pool_remove)
 links.command()(greetings.greeting)
 links.command()(link_events.events)
+links.command("check")(link_check.check_url)
 
 
 def _edit(slug: str, *, as_json: bool, **changes: Any) -> None:

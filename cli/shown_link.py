@@ -5,24 +5,17 @@ from typing import Annotated, Any
 import typer
 
 from cli.common import show
+from domain.ad_url import URL_PARAMETERS
+from domain.ad_url import ad_url as url_of_slug
 from domain.links import Greeting, Link, Member
 from runtime.settings import Settings
 
-# Meta fills these in when it shows the ad; names and ids, because names change and ids say nothing.
-URL_PARAMETERS = (
-    "utm_source={{site_source_name}}"
-    "&utm_medium={{adset.name}}|{{adset.id}}"
-    "&utm_campaign={{campaign.name}}|{{campaign.id}}"
-    "&utm_content={{ad.name}}|{{ad.id}}"
-    "&utm_term={{placement}}"
-    "&utm_id={{campaign.id}}"
-)
 Slug = Annotated[str, typer.Argument(help="The last part of the URL: /go/SLUG.")]
 
 
 def ad_url(link: Link, given: Settings) -> str:
     """What to paste into the ad."""
-    return f"{given.base_url}/go/{link.slug}?{URL_PARAMETERS}"
+    return url_of_slug(given.base_url, link.slug)
 
 
 def link_json(link: Link, given: Settings) -> dict[str, Any]:

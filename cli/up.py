@@ -15,11 +15,11 @@ from cli.common import CLOCK, catalog_of
 from cli.processes import migrate_with
 from cli.shown_link import ad_url
 from cli.valkey import find_valkey, socket_path, valkey_command
-from daemon.api_keys import make_api_key
 from daemon.edge import listen
 from daemon.worker import work
 from domain.errors import ConfigError, StoreUnavailable
 from domain.links import Link
+from privacy.api_keys import make_api_key
 from privacy.keyring import Keyring
 from privacy.redact import redact_event
 from runtime.lifecycle import sleep_until, stop_on_signals

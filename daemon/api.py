@@ -16,7 +16,6 @@ from starlette.routing import Route
 from analytics.inspect import BotName, Inspect, click_json, view_json
 from bot.associate import Associate, StartAnswer, StartRequest
 from daemon.answers import capped_body, error
-from daemon.api_keys import ApiKeys
 from daemon.conversions import conversion_json, report_request
 from daemon.explain import Explain
 from daemon.openapi import describe
@@ -32,6 +31,7 @@ from domain.errors import (
     UnknownBot,
     UnknownClick,
 )
+from privacy.api_keys import ApiKeys
 from privacy.redact import redact_text
 
 MAX_BODY = 16 * 1024

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from daemon.client_ip import ClientIp
+from domain.ad_url import MAX_PARAMS, MAX_VALUE, is_ad_param
 from domain.click import Ad, Visit
 from privacy.pseudonymise import MAX_FBCLID
 
@@ -14,11 +15,7 @@ MAX_REFERER = 2048
 MAX_LANGUAGE = 64
 MAX_PREFETCH = 32
 MAX_COOKIE = 600
-MAX_VALUE = 500
-MAX_NAME = 40
-MAX_PARAMS = 24
 COMMON_QUERY = 512
-AD_PARAMS = frozenset({"src", "sck", "xcod", "cid", "code"})
 _XFF = b"x-forwarded-for"
 _PREFETCH = frozenset({b"sec-purpose", b"purpose", b"x-moz", b"x-purpose", b"x-fb-http-engine"})
 
@@ -85,7 +82,7 @@ def _ad(query: str) -> tuple[Mapping[str, str], Ad]:
     for part in query.split("&"):
         name, _, value = part.partition("=")
         name = _decoded(name).lower()
-        if _is_ad_param(name) and name not in params and len(params) < MAX_PARAMS:
+        if is_ad_param(name) and name not in params and len(params) < MAX_PARAMS:
             params[name] = _decoded(value)[:MAX_VALUE]
     return params, Ad.of(params)
 
@@ -111,11 +108,7 @@ def _parts(query: str) -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    return name == "fbclid" or _is_ad_param(_decoded(name).lower())
-
-
-def _is_ad_param(name: str) -> bool:
-    return (name.startswith("utm_") and len(name) <= MAX_NAME) or name in AD_PARAMS
+    return name == "fbclid" or is_ad_param(_decoded(name).lower())
 
 
 def _decoded(text: str) -> str:

@@ -16,7 +16,6 @@ from backends.sql.people import SqlPeople
 from bot.associate import Associate
 from bot.reception import Reception
 from daemon.api import Api, Health
-from daemon.api_keys import ApiKeys
 from daemon.capture import Capture
 from daemon.client_ip import ClientIp
 from daemon.edge import CappedProtocol, RedirectProtocol, listen
@@ -31,6 +30,7 @@ from domain.errors import StoreUnavailable
 from domain.ids import ClickIds
 from domain.outcomes import Durability
 from domain.pools import Dealer
+from privacy.api_keys import ApiKeys
 from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
 from privacy.seal import Sealer
@@ -46,6 +46,7 @@ BOOKS_SECONDS = 1.0
 PROBE_SECONDS = 0.1
 RESCUE_SECONDS = 0.25
 KEYS_SECONDS = 60.0
+API_KEYS_SECONDS = 1.0
 BACKLOG_SECONDS = 5.0
 KEEP_MINUTES = 120
 WARN_SHARE = 0.7
@@ -151,7 +152,8 @@ class Daemon:
             (self.stores.probe, PROBE_SECONDS),
             (self.stores.chain.rescue, RESCUE_SECONDS),
             (self._write_books, BOOKS_SECONDS),
-            (self._refresh_keys, KEYS_SECONDS),
+            (self._sharing.refresh, KEYS_SECONDS),
+            (self._refresh_api_keys, API_KEYS_SECONDS),
             (self._measure_backlog, BACKLOG_SECONDS),
         )
         return [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in work]
@@ -176,8 +178,7 @@ class Daemon:
                 return
         self._book.forget_before(self._clock.now_ms() // MINUTE_MS - KEEP_MINUTES)
 
-    async def _refresh_keys(self) -> None:
-        await self._sharing.refresh()
+    async def _refresh_api_keys(self) -> None:
         await asyncio.to_thread(self._keys.refresh)
 
     async def _measure_backlog(self) -> None:

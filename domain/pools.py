@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from domain.errors import ConfigError
@@ -14,6 +15,15 @@ _ROLL = (1 << ROLL_BITS) - 1
 # How bad it is to send somebody there. A bot whose token was revoked can still be reached, and Telegram keeps what it is
 # told for about a day; a banned one is a dead end; the name of a renamed one may by now be a stranger's.
 _HARM: dict[BotHealth, int] = {"revoked": 1, "banned": 2, "renamed": 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in a pool that is asked for: a registered bot by its username, its share, its place in the order."""
+
+    bot: str
+    weight: int = 1
+    priority: int = 1
 
 
 class Dealer:

@@ -26,7 +26,6 @@ from backends.sql.migrate import migrate
 from backends.sql.schema import clicks
 from backends.sql.scoring import SqlScoring
 from chaos.servers import HOST, free_port
-from daemon.api_keys import make_api_key
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
 from daemon.main import serve
@@ -34,6 +33,7 @@ from daemon.scoring import Scoring
 from daemon.settle import Settler
 from domain.attribution import ClickRef
 from domain.clock import Clock, SystemClock
+from privacy.api_keys import make_api_key
 from privacy.keyring import Keyring
 from privacy.redact import redact_event
 from privacy.seal import Original, Sealer

@@ -26,8 +26,8 @@ from backends.sql.migrate import migrate
 from backends.sql.schema import clicks, outbox
 from chaos.inside.switches import VARIABLE, Switches
 from chaos.servers import free_port
-from daemon.api_keys import make_api_key
 from domain.clock import SystemClock
+from privacy.api_keys import make_api_key
 from privacy.keyring import Keyring
 from privacy.token import Minter
 from runtime.settings import Settings, load_settings

@@ -2,7 +2,7 @@
 transaction.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -28,6 +28,7 @@ from domain.links import (
     valid_slug,
     valid_username,
 )
+from domain.pools import Place
 
 NAME_LENGTH = 200
 
@@ -77,15 +78,19 @@ class SqlCatalog:
         self,
         slug: str,
         *,
-        bot: str,
+        bot: str | None = None,
         name: str = "",
         fallback_url: str | None = None,
         pixel: str | None = None,
         strategy: Strategy | None = None,
         bridge: bool | None = None,
+        events_off: Iterable[str] | None = None,
+        pool: Sequence[Place] = (),
     ) -> Link:
-        """A new link to a registered bot. ConfigError when the slug is taken or the bot unknown."""
+        """A new link to a registered bot, or to a pool of them. ConfigError when the slug is taken or a bot unknown."""
         valid_slug(slug)
+        off = None if events_off is None else " ".join(valid_events_off(events_off))
+        places = pool if bot is None else [Place(bot=bot)]
 
         async def add(connection: AsyncConnection) -> Link:
             await raise_version(connection)
@@ -95,10 +100,10 @@ class SqlCatalog:
             if number >= MAX_LINK_ID:
                 raise ConfigError(f"no more than {MAX_LINK_ID} links fit into a token")
             values = await self._values(connection, fallback_url=fallback_url, pixel=pixel)
-            values |= _given(strategy=strategy, bridge=bridge)
+            values |= _given(strategy=strategy, bridge=bridge, events_off=off)
             values |= {"id": number + 1, "slug": slug, "name": (name or slug)[:NAME_LENGTH]}
             await connection.execute(links.insert(), values | {"created_at": self._clock.now_ms()})
-            await pools.only_member(connection, number + 1, await _bot(connection, bot))
+            await _put_pool(connection, number + 1, places)
             return await _one_link(connection, slug)
 
         return await transaction(self._engine, add)
@@ -115,11 +120,14 @@ class SqlCatalog:
         strategy: Strategy | None = None,
         bridge: bool | None = None,
         events_off: Iterable[str] | None = None,
+        pool: Sequence[Place] | None = None,
     ) -> Link:
         """Change what is given; `fallback_url=""` and `pixel=""` clear. ConfigError when there is no such link.
 
-        bot: from now on that bot and no other. events_off: all events that are not reported from now on.
+        bot: from now on that bot and no other. pool: from now on those. events_off: all events that are not reported from
+        now on.
         """
+        places = pool if bot is None else [Place(bot=bot)]
         off = None if events_off is None else " ".join(valid_events_off(events_off))
 
         async def edit(connection: AsyncConnection) -> Link:
@@ -135,9 +143,9 @@ class SqlCatalog:
             if values:
                 await connection.execute(links.update().where(links.c.slug == slug).values(values))
             link = await _one_link(connection, slug)
-            if bot is None:
+            if places is None:
                 return link
-            await pools.only_member(connection, link.id, await _bot(connection, bot))
+            await _put_pool(connection, link.id, places)
             return await _one_link(connection, slug)
 
         return await transaction(self._engine, edit)
@@ -222,6 +230,11 @@ async def _bot(connection: AsyncConnection, username: str) -> Bot:
     if row is None:
         raise ConfigError(f"no bot @{username}. Register it first: trilha bot-account add {username}")
     return bot_of(row)
+
+
+async def _put_pool(connection: AsyncConnection, link_id: int, places: Sequence[Place]) -> None:
+    members = [(await _bot(connection, place.bot), place) for place in places]
+    await pools.whole_pool(connection, link_id, members)
 
 
 async def _one_link(connection: AsyncConnection, slug: str) -> Link:

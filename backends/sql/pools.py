@@ -1,18 +1,33 @@
 """Pools and greetings of a link in SQL, edited within the transaction of a change of the catalog."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, and_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backends.sql.schema import greetings, link_bots
 from domain.errors import ConfigError
 from domain.links import Bot, Greeting, Link, valid_buttons, valid_language, valid_photo
-from domain.pools import MAX_MEMBERS, valid_priority, valid_weight
+from domain.pools import MAX_MEMBERS, Place, valid_priority, valid_weight
 
 
-async def only_member(connection: AsyncConnection, link_id: int, bot: Bot) -> None:
-    """That bot, and no other."""
+async def whole_pool(connection: AsyncConnection, link_id: int, places: Sequence[tuple[Bot, Place]]) -> None:
+    """Those bots, and no others. ConfigError beyond the bounds of domain/pools.py, and for a pool without a bot."""
+    if not places:
+        raise ConfigError("a link needs a bot: its visitors would find nobody")
+    if len(places) > MAX_MEMBERS:
+        raise ConfigError(f"no more than {MAX_MEMBERS} bots share a link")
+    rows = {
+        bot.id: {
+            "link_id": link_id,
+            "bot_id": bot.id,
+            "weight": valid_weight(place.weight),
+            "priority": valid_priority(place.priority),
+        }
+        for bot, place in places
+    }
     await connection.execute(link_bots.delete().where(link_bots.c.link_id == link_id))
-    await connection.execute(link_bots.insert(), {"link_id": link_id, "bot_id": bot.id})
+    await connection.execute(link_bots.insert(), [*rows.values()])
 
 
 async def put_member(

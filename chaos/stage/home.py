@@ -9,8 +9,8 @@ from pathlib import Path
 from backends.sql.engine import make_engine
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
-from daemon.api_keys import make_api_key
 from domain.clock import SystemClock
+from privacy.api_keys import make_api_key
 from privacy.keyring import Keyring
 from runtime.settings import Settings, load_settings
 

@@ -20,7 +20,7 @@ from backends.sql.schema import UtcMillis, metadata, outbox
 from domain.clock import ManualClock
 from domain.errors import ConfigError
 from domain.links import Bot, Button, Greeting, Member
-from domain.pools import MAX_MEMBERS
+from domain.pools import MAX_MEMBERS, Place
 from tests.making import NOW, PATIENT, new_id
 
 
@@ -389,3 +389,32 @@ async def test_migrating_again_changes_nothing(engine: AsyncEngine) -> None:
     assert await migrate(engine) == (newest(), newest())
     assert await current(engine) == newest()
     assert await SqlCatalog(engine, ManualClock()).version() == 1
+
+
+async def test_a_pool_is_put_as_a_whole_or_not_at_all(catalog: SqlCatalog) -> None:
+    for name in ("um_bot", "dois_bot", "tres_bot"):
+        await catalog.add_bot(name)
+    pool = [Place(bot="um_bot", weight=3), Place(bot="Dois_Bot", priority=2)]
+    made = await catalog.add_link("promo", pool=pool, events_off=["Lead"])
+    assert [(m.bot.username, m.weight, m.priority) for m in made.pool] == [
+        ("um_bot", 3, 1),
+        ("dois_bot", 1, 2),
+    ]
+    assert made.events_off == ("Lead",)
+    version = await catalog.version()
+    for wrong in ([], [Place(bot="nobody_bot")], [Place(bot="um_bot"), Place(bot="tres_bot", weight=0)]):
+        with pytest.raises(ConfigError):
+            await catalog.edit_link("promo", name="other", pool=wrong)
+        with pytest.raises(ConfigError):
+            await catalog.add_link("other", pool=wrong)
+    assert (await catalog.link("promo"), await catalog.version()) == (made, version)
+    left = await catalog.edit_link("promo", pool=[Place(bot="tres_bot")])
+    assert ([m.bot.username for m in left.pool], left.events_off) == (["tres_bot"], ("Lead",))
+
+
+async def test_no_pool_is_larger_than_the_bound(catalog: SqlCatalog) -> None:
+    names = [f"bot_number_{n}" for n in range(MAX_MEMBERS + 1)]
+    for name in names:
+        await catalog.add_bot(name)
+    with pytest.raises(ConfigError, match="share a link"):
+        await catalog.add_link("promo", pool=[Place(bot=name) for name in names])

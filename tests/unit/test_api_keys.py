@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api_keys import ApiKeys, make_api_key
 from domain.errors import ConfigError
+from privacy.api_keys import ApiKeys, api_key_names, make_api_key, revoke_api_key
 
 
 def test_a_made_key_opens_and_stands_nowhere_in_its_0600_file(tmp_path: Path) -> None:
@@ -74,3 +74,38 @@ def test_a_name_that_could_break_the_file_is_refused(tmp_path: Path, name: str) 
     with pytest.raises(ConfigError):
         make_api_key(tmp_path / "keys", name)
     assert not (tmp_path / "keys").exists()
+
+
+def test_a_revoked_name_opens_nothing_and_the_others_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    old, new, other = (make_api_key(path, name) for name in ("shop", "shop", "other"))
+    held = ApiKeys(path)
+    assert api_key_names(path) == ["shop", "shop", "other"]
+    assert revoke_api_key(path, "shop") == 2
+    held.refresh()
+    assert [held.allows(f"Bearer {key}") for key in (old, new, other)] == [False, False, True]
+    assert (api_key_names(path), stat.S_IMODE(path.stat().st_mode)) == (["other"], 0o600)
+
+
+@pytest.mark.parametrize("name", ["nobody", "shop "])
+def test_revoking_a_name_that_has_no_key_is_refused_and_changes_nothing(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "keys"
+    with pytest.raises(ConfigError, match="no API key"):
+        revoke_api_key(path, name)
+    assert not path.exists()
+    make_api_key(path, "shop")
+    with pytest.raises(ConfigError, match="no API key"):
+        revoke_api_key(path, name)
+    assert api_key_names(path) == ["shop"]
+
+
+def test_keys_that_cannot_be_read_any_more_leave_those_known_in_force_until_they_can(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    key = make_api_key(path, "shop")
+    held = ApiKeys(path)
+    make_api_key(path, "late")
+    path.chmod(0o640)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="chmod 600"):
+            held.refresh()
+    assert held.allows(f"Bearer {key}")

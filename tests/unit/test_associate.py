@@ -14,6 +14,7 @@ from bot.associate import Associate, StartRequest
 from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.api_keys import ApiKeys, make_api_key
+from daemon.inspect import Inspect
 from daemon.telegram_webhook import TelegramWebhook
 from delivery.report import Report
 from domain.attribution import Owner, Start
@@ -25,6 +26,7 @@ from domain.ids import ClickIds
 from domain.links import Bot, Link
 from domain.observations import Silent
 from domain.outcomes import MISSING, Durability, LedgerRow, Lookup
+from privacy.api_keys import ApiKeys, make_api_key
 from privacy.keyring import Keyring
 from privacy.token import Minter
 

@@ -12,15 +12,13 @@ from backends.codec import MAX_RECORD, encode
 from daemon.capture import (
     MAX_COOKIE,
     MAX_LANGUAGE,
-    MAX_NAME,
-    MAX_PARAMS,
     MAX_REFERER,
     MAX_USER_AGENT,
-    MAX_VALUE,
     Capture,
     parse_query,
 )
 from daemon.client_ip import ClientIp
+from domain.ad_url import MAX_NAME, MAX_PARAMS, MAX_VALUE
 from domain.click import Ad, Click, Visit
 from domain.ids import ClickIds
 from privacy.pseudonymise import MAX_FBCLID
