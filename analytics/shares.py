@@ -51,12 +51,12 @@ def wilson(part: int, whole: int, z: float = Z95) -> tuple[float, float]:
     return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
 
 
-def newcombe(first: Share, second: Share) -> Difference | None:
-    """`second` less `first` by Newcombe's method 10 (Statistics in Medicine 17, 1998); None when either has no whole."""
+def newcombe(first: Share, second: Share, z: float = Z95) -> Difference | None:
+    """`second` less `first`, by default with 95 %, by Newcombe's method 10 (Statistics in Medicine 17, 1998); None when either has no whole."""
     if first.share is None or second.share is None:
         return None
     p1, p2 = min(first.share, 1.0), min(second.share, 1.0)
-    (l1, u1), (l2, u2) = wilson(first.part, first.whole), wilson(second.part, second.whole)
+    (l1, u1), (l2, u2) = wilson(first.part, first.whole, z), wilson(second.part, second.whole, z)
     return Difference(
         difference=p2 - p1,
         low=p2 - p1 - sqrt((p2 - l2) ** 2 + (u1 - p1) ** 2),

@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 from backends.build import local_spools, open_redis
 from backends.redis import RedisStore
 from backends.spools import LocalSpools
-from backends.sql.engine import make_engine
+from backends.sql.engine import Engine, make_engine
 from backends.sql.erasure import Copies, SqlErasures
+from backends.sql.retention import SqlRetention
 from backends.sql.subject import SqlSubjects
 from cli.common import CLOCK, PATIENCE, duration_ms, settings
 from daemon.erasure import Discarder, Erasure
+from daemon.retention import Retention
 from daemon.subject import Subjects
 from privacy.keyring import Keyring
 from privacy.seal import Sealer
@@ -23,14 +25,28 @@ from runtime.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """What these commands work with."""
+    """What these commands work with, and the dashboard's page of privacy too."""
 
     given: Settings
     keyring: Keyring
     erasures: SqlErasures
     subjects: SqlSubjects
+    ends: SqlRetention
     redis: RedisStore | None
     spools: LocalSpools
+
+    @classmethod
+    def over(cls, given: Settings, engine: Engine, redis: RedisStore | None, keyring: Keyring) -> "Hands":
+        """Over stores that are somebody else's to close."""
+        return cls(
+            given=given,
+            keyring=keyring,
+            erasures=SqlErasures(engine),
+            subjects=SqlSubjects(engine),
+            ends=SqlRetention(engine),
+            redis=redis,
+            spools=local_spools(given),
+        )
 
     @property
     def zone(self) -> ZoneInfo:
@@ -58,6 +74,9 @@ class Hands:
             clock=CLOCK,
         )
 
+    def retention(self) -> Retention:
+        return Retention(self.ends, self.given, CLOCK, keys=self.keyring)
+
 
 @asynccontextmanager
 async def hands_of() -> AsyncIterator[Hands]:
@@ -66,14 +85,7 @@ async def hands_of() -> AsyncIterator[Hands]:
     engine = make_engine(given.sql, patience=PATIENCE)
     redis = open_redis(given)
     try:
-        yield Hands(
-            given=given,
-            keyring=Keyring(given.secrets, CLOCK),
-            erasures=SqlErasures(engine),
-            subjects=SqlSubjects(engine),
-            redis=redis,
-            spools=local_spools(given),
-        )
+        yield Hands.over(given, engine, redis, Keyring(given.secrets, CLOCK))
     finally:
         if redis is not None:
             await redis.close()

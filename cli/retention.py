@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from backends.sql.engine import make_engine
-from backends.sql.retention import MANY, SqlRetention, Waiting
+from backends.sql.retention import MANY, Waiting
 from cli.common import CLOCK, PATIENCE, Json, local_time, run, settings, show, show_table
+from cli.hands import Hands
 from daemon.retention import COUNTS, Done, Due, Retention
 from domain.clock import iso
 from privacy.keyring import Keyring
@@ -39,7 +40,7 @@ async def retention_of(given: Settings) -> AsyncIterator[Retention]:
     given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(given.sql, patience=PATIENCE)
     try:
-        yield Retention(SqlRetention(engine), given, CLOCK, keys=Keyring(given.secrets, CLOCK))
+        yield Hands.over(given, engine, None, Keyring(given.secrets, CLOCK)).retention()
     finally:
         await engine.dispose()
 

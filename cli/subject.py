@@ -20,8 +20,10 @@ from cli.common import (
     show,
 )
 from cli.hands import hands_of, pairs
+from cli.privacy_desk import COUNTED, erased_counts, export_noted, still_to_do
 from daemon.erasure import ErasureReport
 from domain.errors import ConfigError, StoreUnavailable
+from domain.people import telegram_id_of
 from runtime.settings import Settings
 
 Person = Annotated[
@@ -34,7 +36,6 @@ Person = Annotated[
 
 _OF_A_BOT = ("bot", "first_started_at", "last_started_at", "blocked", "blocked_at")
 _TOUCHES = ("first_touch", "last_touch")
-COUNTED = ("clicks", "starts", "conversions", "bot_users")
 
 
 def export(
@@ -48,11 +49,7 @@ def export(
 
     async def gather() -> dict[str, Any]:
         async with hands_of() as hands:
-            found = await hands.subject().export(person)
-            counts = {name: len(found[name]) for name in COUNTED}
-            if "sql" not in found["incomplete"]:
-                await hands.erasures.note("export", counts, CLOCK.now_ms())
-            return found
+            return await export_noted(hands, person)
 
     found = run(gather())
     text = json.dumps(found, indent=2, ensure_ascii=False)
@@ -82,15 +79,8 @@ def erase(telegram_id: Person, as_json: Json = False) -> None:
         raise StoreUnavailable(f"{error}. Still to do: everything; run it again") from error
     shown = {
         "audit": report.erased.audit_id,
-        "erased": {
-            "clicks": report.erased.clicks,
-            "starts": report.erased.starts,
-            "conversions": report.erased.conversions,
-            "bot_users": report.erased.bot_users,
-            "waiting_starts": report.pending,
-            "waiting_conversions": report.conversions,
-        },
-        "still_to_do": _still_to_do(report),
+        "erased": erased_counts(report),
+        "still_to_do": still_to_do(report),
         "scrubbed": report.scrubbed,
     }
     show(shown, as_json=as_json, text=_erase_text(report, settings()))
@@ -134,11 +124,12 @@ def _profile_text(found: dict[str, Any]) -> list[str]:
 def _person(text: str) -> int:
     """The id; its text is not repeated in the error."""
     given = sys.stdin.readline().strip() if text == "-" else text
-    if not (given.isascii() and given.isdigit() and 1 <= len(given) <= 16 and int(given) < 1 << 52):
+    person = telegram_id_of(given)
+    if person is None:
         raise ConfigError(
             "--telegram-id must be a Telegram user's numeric id, or `-` with the id on standard input"
         )
-    return int(given)
+    return person
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -160,11 +151,6 @@ async def _bot_id(given: Settings, name: str) -> int:
     return found.id
 
 
-def _still_to_do(report: ErasureReport) -> dict[str, int]:
-    """Clicks by store; a spool that could not be asked is there with 0 known, SQL with 1 while its files are to be scrubbed."""
-    return report.left if report.spools_read else {"spool": 0} | report.left
-
-
 def _erase_text(report: ErasureReport, given: Settings) -> str:
     erased = report.erased
     lines = [
@@ -180,7 +166,7 @@ def _erase_text(report: ErasureReport, given: Settings) -> str:
             "no store had anything of this person (any more); starts from before now are refused",
             lines[-1],
         ]
-    for store, copies in _still_to_do(report).items():
+    for store, copies in still_to_do(report).items():
         what = "its files are to be written anew" if store == "sql" else f"{copies} clicks"
         lines.append(f"STILL TO DO: {store}, {what}. Run it again, or leave it to `trilha work`")
         if store == "redis":

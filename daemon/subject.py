@@ -22,7 +22,7 @@ from domain.enrichment import Enrichment
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
 from domain.outcomes import Found, Unknown
-from domain.people import BotUser, ClickTouch
+from domain.people import BotUser, ClickTouch, Held
 from domain.profile import Profile, Touch, profile_of
 from privacy.seal import Sealer
 
@@ -162,6 +162,19 @@ class Subjects:
             "profile": profile_json(profile_of(_touches(subject), zone=self._zone), self._zone),
             "labels": LABELS,
         }
+
+    async def held(self, telegram_id: int) -> Held:
+        """How much there is of a person: counts, and no original is opened. Raises StoreUnavailable without SQL."""
+        subject = await self._subjects.of(telegram_id, person_key=self._person_key(telegram_id))
+        waiting, all_read = await self._spools.of_person(telegram_id)
+        return Held(
+            clicks=sum(owned.erased_at_ms is None for owned in subject.clicks),
+            starts=len(subject.starts),
+            conversions=len(subject.conversions),
+            bot_users=len(subject.bot_users),
+            waiting=len(waiting),
+            incomplete=() if all_read else ("spool",),
+        )
 
     async def profile(self, telegram_id: int, bot_id: int | None) -> dict[str, Any]:
         """The object of `trilha profile --json`, from what SQL has. Raises StoreUnavailable."""

@@ -8,6 +8,7 @@ from domain.attribution import Owner
 from domain.enrichment import Agent
 
 ReplyOutcome = Literal["sent", "refused"]
+_ID_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +62,27 @@ def agent_summary(agent: Agent) -> str | None:
 
 def _versioned(name: str | None, version: str | None) -> str | None:
     return f"{name} {version}" if name and version else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """How much there is of a person, as an erasure would find it now. `incomplete` names stores that could not be asked."""
+
+    clicks: int
+    starts: int
+    conversions: int
+    bot_users: int
+    waiting: int
+    incomplete: tuple[str, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """True when no store that could be asked has anything."""
+        return not (self.clicks or self.starts or self.conversions or self.bot_users or self.waiting)
+
+
+def telegram_id_of(text: str) -> int | None:
+    """A person's numeric Telegram id as people write it, at most 52 significant bits; None for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS):
+        return None
+    return int(text) if 0 < int(text) < 1 << 52 else None

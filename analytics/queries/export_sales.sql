@@ -1,0 +1,9 @@
+SELECT r.link_id, r.ad_key, r.event, r.currency, r.events, r.micros, a.source, a.campaign, a.medium, a.content, a.term
+FROM (
+    SELECT link_id, ad_key, event, currency, CAST(SUM(events) AS BIGINT) AS events, CAST(SUM(micros) AS BIGINT) AS micros
+    FROM rollup_sales
+    WHERE day BETWEEN :first AND :last AND link_id BETWEEN :low AND :high
+    GROUP BY link_id, ad_key, event, currency
+) AS r
+LEFT JOIN ads AS a ON a.link_id = r.link_id AND a.ad_key = r.ad_key
+WHERE r.events <> 0
