@@ -13,8 +13,6 @@ from analytics.inspect import Inspect
 from bot.associate import Associate, StartRequest
 from bot.reception import Reception
 from daemon.api import Api, Health
-from daemon.api_keys import ApiKeys, make_api_key
-from daemon.inspect import Inspect
 from daemon.telegram_webhook import TelegramWebhook
 from delivery.report import Report
 from domain.attribution import Owner, Start
