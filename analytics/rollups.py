@@ -47,7 +47,8 @@ class Rollups:
         began = self._clock.monotonic()
         folded = await self._store.fold(LIMIT)
         took = self._clock.monotonic() - began
-        self._watcher.rollups(folded, await self._store.waiting() if folded else 0)
+        # Less than was asked for: nothing waited any more.
+        self._watcher.rollups(folded, await self._store.waiting() if folded >= LIMIT else 0)
         if folded:
             await asyncio.sleep(took)
         return folded
