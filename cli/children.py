@@ -23,6 +23,8 @@ class Child:
 
     name: str
     command: list[str]
+    # Without one that is not needed the others go on.
+    needed: bool = True
     process: asyncio.subprocess.Process | None = None
     started: float = field(default=0.0)
     restarts: int = 0
@@ -83,10 +85,17 @@ class Children:
             child.restarts = 0
         child.restarts += 1
         if code == CONFIG_EXIT or child.restarts > MOST_RESTARTS:
-            self.failed = child.name
+            self._leave(child)
             return
         print(f"{child.name} ended ({code}); starting it again", file=sys.stderr)
         await self._start(child)
+
+    def _leave(self, child: Child) -> None:
+        if child.needed:
+            self.failed = child.name
+            return
+        child.process = None
+        print(f"{child.name} cannot run; the others go on without it", file=sys.stderr)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

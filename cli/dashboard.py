@@ -9,6 +9,7 @@ from analytics.web.tools import Tools
 from backends.sql.audit import SqlAudit
 from backends.sql.engine import Engine, close_engine, make_engine
 from backends.sql.links import SqlCatalog
+from backends.sql.outbox import SqlOutbox
 from backends.sql.reading import SqlReader
 from backends.sql.users import SqlUsers
 from cli.common import CLOCK, PATIENCE
@@ -71,6 +72,7 @@ def tools_of(given: Settings, engine: Engine, clock: Clock) -> Tools:
         keyring=Keyring(given.secrets, clock),
         audit=SqlAudit(engine, clock).note,
         client_address=ClientIp(given.trusted_proxies).of,
+        lanes=SqlOutbox(engine).lanes,
     )
 
 

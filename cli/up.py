@@ -9,9 +9,11 @@ import typer
 
 from backends.folders import FolderLock
 from backends.spool import spools_under
+from backends.sql.users import SqlUsers
 from cli.bot_facts import all_facts, registry_of
 from cli.children import Child, Children
-from cli.common import CLOCK, catalog_of
+from cli.common import CLOCK, catalog_of, sql_of
+from cli.dashboard import installed
 from cli.processes import migrate_with
 from cli.shown_link import ad_url
 from cli.valkey import find_valkey, socket_path, valkey_command
@@ -41,7 +43,7 @@ def up(
         bool, typer.Option("--without-redis", help="Run on disk and SQL alone.")
     ] = False,
 ) -> None:
-    """Run everything here: Valkey if installed, disk spool, SQLite, both listeners, the settling worker, and the bots.
+    """Run everything here: Valkey if installed, disk spool, SQLite, both listeners, the settling worker, the bots, the dashboard.
 
     Makes keys, database and a demo link at the first start. Ctrl-C stops all of it; nothing is lost.
     """
@@ -78,6 +80,9 @@ async def _up(given: Settings, *, without_redis: bool) -> int:
 async def _run(given: Settings, stop: asyncio.Event, *, without_redis: bool) -> int:
     _free(given.public_bind, "--public-bind or TRILHA_PUBLIC_BIND")
     _free(given.private_bind, "--private-bind or TRILHA_PRIVATE_BIND")
+    pages = installed()
+    if pages:
+        _free(given.dashboard_bind, "TRILHA_DASHBOARD_BIND")
     api_key = _make_secrets(given)
     await migrate_with(given)
     link = await _demo_link(given)
@@ -92,14 +97,17 @@ async def _run(given: Settings, stop: asyncio.Event, *, without_redis: bool) -> 
     if bots:
         _free(given.bot_bind, "TRILHA_BOT_BIND")
         children.add(Child("bot", _trilha("bot")))
+    if pages:
+        children.add(Child("dashboard", _trilha("dashboard"), needed=False))
     try:
         await children.start()
         if await _wait_until_ready(given, children, stop):
             redis = _redis_line(given, valkey, without_redis=without_redis)
-            _greet(given, link, api_key, redis=redis, bots=_bots_line(given, bots))
+            dashboard = await _dashboard_line(given, pages=pages)
+            _greet(given, link, api_key, redis=redis, bots=_bots_line(given, bots), dashboard=dashboard)
             await children.watch(stop)
     finally:
-        await children.stop(["serve", "bot", "work", "valkey"])
+        await children.stop(["dashboard", "serve", "bot", "work", "valkey"])
     await _settle_the_rest(given)
     print("stopped; nothing is lost" if not children.failed else f"stopped: {children.failed} could not run")
     return 1 if children.failed else 0
@@ -110,6 +118,7 @@ def _environment(given: Settings, redis_url: str) -> dict[str, str]:
         home_dir=str(given.home_dir),
         public_bind=str(given.public_bind),
         private_bind=str(given.private_bind),
+        dashboard_bind=str(given.dashboard_bind),
         redis_url=redis_url,
         log_level=given.log_level if "log_level" in given.model_fields_set else "warning",
     )
@@ -202,7 +211,19 @@ def _bots_line(given: Settings, bots: list[str]) -> str:
     return "none run here (docs/how-to/bot-accounts.md; other bots use /v1/starts)"
 
 
-def _greet(given: Settings, link: Link, api_key: str | None, *, redis: str, bots: str) -> None:
+async def _dashboard_line(given: Settings, *, pages: bool) -> str:
+    """Where it is; at the first start, how somebody can get in."""
+    if not pages:
+        return "left out, not installed (pip install 'trilha[dashboard]')"
+    at = given.dashboard_url or f"http://{given.dashboard_bind}"
+    async with sql_of(given) as engine:
+        anybody = await SqlUsers(engine, CLOCK).all()
+    return f"{at}/" if anybody else f"{at}/   (first: trilha user add NAME --role owner)"
+
+
+def _greet(
+    given: Settings, link: Link, api_key: str | None, *, redis: str, bots: str, dashboard: str
+) -> None:
     example = (
         f"{given.base_url}/go/{link.slug}?utm_source=fb&utm_campaign=Teste%7C120210&fbclid=IwAR0example_aem_1"
     )
@@ -214,6 +235,7 @@ def _greet(given: Settings, link: Link, api_key: str | None, *, redis: str, bots
         f"\nTrilha is up. Ctrl-C stops it.\n\n"
         f"redirects  {given.base_url}/go/{link.slug}  ->  https://{given.telegram_host}/{link.bot.username if link.bot else '-'}\n"
         f"private    {private}/readyz   {private}/metrics   {private}/v1/starts\n"
+        f"dashboard  {dashboard}\n"
         f"bots       {bots}\n"
         f"redis      {redis}\n"
         f"spool      {given.spools}\n"

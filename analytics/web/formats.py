@@ -35,7 +35,10 @@ class Formats:
 
     def change(self, share: float | None) -> str:
         """A change as a share of what was before, with its sign: `+12%`."""
-        return NONE if share is None else self._local(f"{100 * share:+,.0f}%".replace("-", "−"))
+        if share is None:
+            return NONE
+        rounded = round(100 * share)
+        return self._local(f"{rounded:+,}%".replace("-", "−")) if rounded else "±0%"
 
     def money(self, micros: int | None, currency: str) -> str:
         """Millionths of a currency: `R$ 1.234,56`."""

@@ -8,6 +8,7 @@ from backends.sql.links import SqlCatalog
 from backends.sql.reading import SqlReader
 from backends.sql.users import SqlUsers
 from domain.clock import Clock
+from domain.conversions import LaneStatus
 from privacy.keyring import Keyring
 from runtime.settings import Settings
 
@@ -16,6 +17,10 @@ Note = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 ClientAddress = Callable[[str | None, Sequence[bytes]], str | None]
 """Somebody's address, of the peer and of X-Forwarded-For; None when it cannot be told."""
+
+
+Lanes = Callable[[], Awaitable[list[LaneStatus]]]
+"""How the lanes of the outbox are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +35,4 @@ class Tools:
     keyring: Keyring
     audit: Note
     client_address: ClientAddress
+    lanes: Lanes

@@ -33,6 +33,7 @@ class DemoRun:
             "TRILHA_HOME_DIR": str(home),
             "TRILHA_PRIVATE_BIND": f"127.0.0.1:{free_port()}",
             "TRILHA_BOT_BIND": f"127.0.0.1:{free_port()}",
+            "TRILHA_DASHBOARD_BIND": f"127.0.0.1:{free_port()}",
         }
 
     def command(self, *options: str) -> list[str]:

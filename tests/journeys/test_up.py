@@ -39,6 +39,7 @@ class Up:
             "TRILHA_HOME_DIR": str(home),
             "TRILHA_PUBLIC_BIND": f"127.0.0.1:{self.public}",
             "TRILHA_PRIVATE_BIND": f"127.0.0.1:{self.private}",
+            "TRILHA_DASHBOARD_BIND": f"127.0.0.1:{free_port()}",
             "TRILHA_TRUSTED_PROXIES": "127.0.0.1/32",
             "TRILHA_GEOIP_PATHS": str(home.parent),
         }

@@ -29,7 +29,13 @@ from tests.telegram.demo_person import first_person
 from tests.telegram.door import door_file
 
 ROOT = Path(__file__).parents[2]
-HEARD = ("TRILHA_PUBLIC_BIND", "TRILHA_PRIVATE_BIND", "TRILHA_BOT_BIND", "TRILHA_LOG_LEVEL")
+HEARD = (
+    "TRILHA_PUBLIC_BIND",
+    "TRILHA_PRIVATE_BIND",
+    "TRILHA_BOT_BIND",
+    "TRILHA_DASHBOARD_BIND",
+    "TRILHA_LOG_LEVEL",
+)
 AD = (
     "utm_source=facebook&utm_medium=paid_social&utm_campaign=Lancamento%7C120210456789010123"
     "&utm_content=Video-15s%7C120210456789030123&utm_term=Stories"
@@ -90,6 +96,7 @@ class Demo:
             "TRILHA_PUBLIC_BIND": str(settings.public_bind),
             "TRILHA_PRIVATE_BIND": str(settings.private_bind),
             "TRILHA_BOT_BIND": str(settings.bot_bind),
+            "TRILHA_DASHBOARD_BIND": str(settings.dashboard_bind),
             "TRILHA_LOG_LEVEL": settings.log_level if "log_level" in settings.model_fields_set else "warning",
         }
 
