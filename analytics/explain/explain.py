@@ -22,7 +22,6 @@ from domain.conversions import CLICK_EVENT, Conversion
 from domain.ids import uuid7_ms
 from domain.trace import MOST, MOST_DELIVERIES
 
-
 _FOLLOWS = {"start": ("click",), "conversion": ("start", "click"), "delivery": ("conversion",)}
 
 

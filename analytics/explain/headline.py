@@ -108,8 +108,7 @@ def _pending(facts: Facts, row: TracedDelivery, what: str, advice: str, words: W
         )
         return Headline(text, "wrong", advice)
     if (late := overdue_ms(facts, row)) is not None:
-        because = words.say("head.overdue", span=words.span(late))
-        return Headline(words.say("head.pending", what=what, why=because), "wrong", advice)
+        return Headline(words.say("head.late", what=what, span=words.span(late)), "wrong", advice)
     because = why(row, words) if row.reason or row.code else words.say("head.first")
     return Headline(words.say("head.pending", what=what, why=because), "waiting", advice)
 

@@ -173,7 +173,7 @@ def _waits(facts: Facts, row: TracedDelivery, words: Words) -> Iterator[str]:
     if row.state != "pending" or held(facts, row):
         return
     if (late := overdue_ms(facts, row)) is not None:
-        yield words.say("head.overdue", span=words.span(late))
+        yield words.say("way.late", span=words.span(late))
     else:
         yield words.say("way.next", time=words.time(row.next_at_ms))
     if row.lane == UNATTRIBUTED:
