@@ -5,8 +5,11 @@ from importlib.util import find_spec
 
 import uvloop
 
+from analytics.live import Watch
 from analytics.web.tools import Tools
+from backends.build import open_all_spools
 from backends.sql.audit import SqlAudit
+from backends.sql.bot_accounts import SqlBotAccounts
 from backends.sql.engine import Engine, close_engine, make_engine
 from backends.sql.links import SqlCatalog
 from backends.sql.outbox import SqlOutbox
@@ -73,6 +76,29 @@ def tools_of(given: Settings, engine: Engine, clock: Clock) -> Tools:
         audit=SqlAudit(engine, clock).note,
         client_address=ClientIp(given.trusted_proxies).of,
         lanes=SqlOutbox(engine).lanes,
+        watch=watch_of(given, engine, clock),
+    )
+
+
+def watch_of(given: Settings, engine: Engine, clock: Clock) -> Watch:
+    """What looks at everything for the live page."""
+
+    def spools() -> tuple[int, int]:
+        opened = open_all_spools(given)
+        try:
+            return sum(map(len, opened)), sum(spool.volume() for spool in opened)
+        finally:
+            for spool in opened:
+                spool.close()
+
+    return Watch(
+        reader=SqlReader(engine),
+        lanes=SqlOutbox(engine),
+        bots=SqlBotAccounts(engine),
+        spools=spools,
+        quota=int(given.spool_quota),
+        binds={"serve": given.private_bind, "work": given.work_bind, "bot": given.bot_bind},
+        clock=clock,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analytics.live import Watch
 from backends.sql.links import SqlCatalog
 from backends.sql.reading import SqlReader
 from backends.sql.users import SqlUsers
@@ -36,3 +37,4 @@ class Tools:
     audit: Note
     client_address: ClientAddress
     lanes: Lanes
+    watch: Watch | None = None
