@@ -20,6 +20,7 @@ from cli import (
     pixels,
     privacy,
     processes,
+    report,
     rescore,
     rollups,
     subject,
@@ -49,6 +50,7 @@ app.command()(clicks.start)
 app.command()(conversions.conversion)
 app.command()(explain.explain)
 app.command()(clicks.accounting)
+app.command()(report.report)
 app.command()(rescore.rescore)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")

@@ -52,7 +52,7 @@ async def read_report(reader: Reader, request: ReportRequest, advice: Advice) ->
         events.events_figure(period, link_id),
         events.deliveries_figure(period, link_id),
         links.by_link_figure(period),
-        links.by_ad_figure(period, link_id if compared_id is None else None),
+        links.by_ad_figure(period, None if request.ads_of else link_id),
         *(clicks.traits_figure(period, name, link_id) for name in TRAITS),
         *(looking.figures() if looking else ()),
     )
@@ -114,7 +114,7 @@ def _facts(kept: PeriodBooks, in_spools: int) -> Iterator[Fact]:
         yield Fact(rule="books", subject=ALL_LINKS, figure=fault, expected="equal", weight=100)
     if kept.token_only:
         of = f"{words.count(kept.token_only)} of {words.count(kept.issued)} clicks"
-        weight = 2 + 10 * kept.token_only / max(kept.issued, 1)
+        weight = 1 + 10 * kept.token_only / max(kept.issued, 1)
         yield Fact(rule="token_only", subject=ALL_LINKS, figure=of, expected="none", weight=weight)
 
 

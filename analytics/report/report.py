@@ -99,7 +99,7 @@ def _by_sales(ad: AdFigures) -> tuple[int, int, int, bytes]:
 
 
 def unsent_with(advice: Advice, found: tuple[Delivered, ...]) -> tuple[Unsent, ...]:
-    """Those that have not arrived, one for each lane, event, state and reason; most first."""
+    """Those that have not arrived, one for each lane, event, state and reason: those that were worth money first."""
     groups: dict[tuple[str, str, DeliveryState, str], list[Delivered]] = {}
     for each in unsent_of(found):
         groups.setdefault((each.lane, each.event, each.state, each.reason), []).append(each)
@@ -115,7 +115,7 @@ def unsent_with(advice: Advice, found: tuple[Delivered, ...]) -> tuple[Unsent, .
         )
         for (lane, event, state, reason), group in groups.items()
     ]
-    return tuple(sorted(made, key=lambda each: -each.events))
+    return tuple(sorted(made, key=lambda each: (not each.value, -each.events)))
 
 
 def _values(group: Iterable[Delivered]) -> tuple[Money, ...]:

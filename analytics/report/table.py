@@ -22,12 +22,16 @@ _NUMBERS: Mapping[Kind, Callable[[float], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """`name` is the heading of files, and stays; `title` is the one that people see. Of some they see nothing: `for_files`."""
+    """`name` is the heading of files, and stays; `title` is the one that people see.
+
+    for_files: people see nothing of it. cropped: a terminal cuts its texts, which are long.
+    """
 
     name: str
     title: str
     kind: Kind = "text"
     for_files: bool = False
+    cropped: bool = False
 
     @property
     def numeric(self) -> bool:
@@ -77,6 +81,11 @@ class Table:
 def column(name: str, title: str, kind: Kind = "text") -> Column:
     """A column, in few words."""
     return Column(name=name, title=title, kind=kind)
+
+
+def cropped(name: str) -> Column:
+    """A column of long texts."""
+    return Column(name=name, title=name, cropped=True)
 
 
 def for_files(name: str) -> Column:

@@ -9,7 +9,7 @@ from analytics.report.comparing import Comparison
 from analytics.report.places import TITLES, Listed, value_name
 from analytics.report.report import Report
 from analytics.report.rules import RULES
-from analytics.report.table import Cell, Table, column, for_files
+from analytics.report.table import Cell, Table, column, cropped, for_files
 from analytics.shares import Share
 from analytics.waits import bin_name
 from domain.click import Ad
@@ -23,14 +23,18 @@ KINDS = {
 COUNTS = (
     column("clicks", "clicks", "count"),
     column("starts", "starts", "count"),
-    column("match", "starts of clicks", "share"),
+    column("match", "match", "share"),
 )
 EARNED = (
     *COUNTS,
-    column("alone", "token only", "count"),
-    column("wait_p50", "median wait", "seconds"),
+    column("alone", "alone", "count"),
+    column("wait_p50", "wait", "seconds"),
     column("sales", "sales", "count"),
     column("value", "value", "amounts"),
+)
+EARNED_ABOUT = (
+    "Match: starts of clicks. Alone: starts known by their token only. Wait: the median from click to start. "
+    "Sales and value are of these clicks, whenever they came."
 )
 
 
@@ -121,7 +125,8 @@ def _figures(report: Report) -> Table:
     rows: list[Sequence[Cell]] = [
         ("clicks", counts.clicks, None, ""),
         ("started", counts.starts, counts.match, "clicks (match rate)"),
-        ("starts known by token only", counts.alone, None, ""),
+        ("starts known by token only (alone)", counts.alone, None, ""),
+        ("starts in all", counts.users, None, ""),
         ("starts with IP address", totals.with_address, of_starts(totals.with_address), "starts"),
         ("starts with user agent", totals.with_agent, of_starts(totals.with_agent), "starts"),
         ("starts with fbclid", totals.with_fbclid, of_starts(totals.with_fbclid), "starts"),
@@ -276,12 +281,19 @@ def _unsent(report: Report) -> Table:
         (e.events, e.event, words.destination(e.lane), e.state, e.reason or "-", e.value, e.advice)
         for e in report.unsent
     ]
-    return Table(name="unsent", title="Not sent", columns=columns, rows=rows, empty="everything was sent")
+    return Table(
+        name="unsent",
+        title="Not sent",
+        columns=columns,
+        rows=rows,
+        headline=4,
+        empty="everything was sent",
+    )
 
 
 def _best(report: Report) -> Table:
     columns = (
-        column("ad", "ad"),
+        cropped("ad"),
         column("link", "link"),
         column("sales", "sales", "count"),
         column("value", "value", "amounts"),
@@ -317,17 +329,18 @@ def _links(report: Report) -> Table:
     return Table(
         name="links",
         title="Links",
-        columns=(column("link", "link"), column("name", "name"), *EARNED),
+        columns=(column("link", "link"), cropped("name"), *EARNED),
         rows=rows,
         short=30,
+        about=EARNED_ABOUT,
     )
 
 
 def _ads(report: Report) -> Table:
     names = tuple(map(for_files, ("ad_key", "campaign", "medium", "content", "term", "source")))
     rows = [(*_ad_names(each), *_earned(each.earned)) for each in report.ads]
-    columns = (column("ad", "ad"), column("link", "link"), *names, *EARNED)
-    return Table(name="ads", title="Ads", columns=columns, rows=rows)
+    columns = (cropped("ad"), column("link", "link"), *names, *EARNED)
+    return Table(name="ads", title="Ads", columns=columns, rows=rows, about=EARNED_ABOUT)
 
 
 def _ad_names(ad: AdFigures) -> tuple[str, ...]:

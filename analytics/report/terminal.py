@@ -14,6 +14,7 @@ from analytics.report.table import Cell, Table
 from analytics.report.tables import tables
 
 BAR = 20
+NARROWEST = 12
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -25,14 +26,14 @@ def show(console: Console, report: Report) -> None:
         console.print(Text(note.text, style="yellow" if note.warns else "dim"))
     for table in tables(report):
         console.print()
-        console.print(_shown(table))
+        console.print(_shown(table, console.width))
 
 
-def _shown(table: Table) -> RenderableType:
+def _shown(table: Table, width: int) -> RenderableType:
     title = Text(table.title, style="bold")
     if not table.rows:
         return Text.assemble(title, (f": {table.empty}", "dim"))
-    parts: list[RenderableType] = [title, _listed(table) if table.headline else _grid(table)]
+    parts: list[RenderableType] = [title, _listed(table) if table.headline else _grid(table, width)]
     if table.about:
         parts.append(Text(table.about, style="dim"))
     if table.advice:
@@ -44,17 +45,33 @@ def _shown(table: Table) -> RenderableType:
     return Group(*parts)
 
 
-def _grid(table: Table) -> RichTable:
+def _grid(table: Table, width: int) -> RichTable:
+    room = _room(table, width)
     grid = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for each in table.headings:
         grid.add_column(
-            each.title, justify="right" if each.numeric else "left", no_wrap=each.numeric, overflow="fold"
+            each.title,
+            justify="right" if each.numeric else "left",
+            no_wrap=each.numeric or each.cropped,
+            overflow="ellipsis" if each.cropped else "fold",
+            max_width=room if each.cropped else None,
         )
     if table.bar:
         grid.add_column("", no_wrap=True)
     for row in table.rows[: table.short]:
         grid.add_row(*(Text(said) for _, said in table.seen(row)), *_bar(table, row))
     return grid
+
+
+def _room(table: Table, width: int) -> int:
+    """How wide its cropped columns may be, each, so that no other column is cut."""
+    rows = [table.seen(row) for row in table.rows[: table.short]]
+    taken, cropped = BAR + 2 if table.bar else 0, 0
+    for at, each in enumerate(table.headings):
+        cropped += each.cropped
+        if not each.cropped:
+            taken += 2 + max(len(each.title), *(len(row[at][1]) for row in rows))
+    return max(NARROWEST, (width - taken) // max(cropped, 1) - 2)
 
 
 def _bar(table: Table, row: Sequence[Cell]) -> Iterator[Text]:

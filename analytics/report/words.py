@@ -21,11 +21,18 @@ def share(value: float | None) -> str:
     return NOTHING if value is None else f"{value * 100:.1f} %"
 
 
+def interval(value: Share) -> str:
+    """The interval alone."""
+    return (
+        NOTHING
+        if value.low is None or value.high is None
+        else f"{value.low * 100:.1f} - {value.high * 100:.1f} %"
+    )
+
+
 def with_interval(value: Share) -> str:
     """The share with its interval, unless the whole is nothing."""
-    if value.share is None or value.low is None or value.high is None:
-        return NOTHING
-    return f"{share(value.share)} ({value.low * 100:.1f} - {value.high * 100:.1f} %)"
+    return NOTHING if value.share is None else f"{share(value.share)} ({interval(value)})"
 
 
 def seconds(value: float | None) -> str:
@@ -54,10 +61,10 @@ def destination(lane: str) -> str:
 
 
 def ad_name(ad: Ad | None, ad_key: bytes) -> str:
-    """What an ad is called: its content in its campaign, else its key."""
+    """What an ad is called: its content, medium and campaign, the narrowest first; else its key."""
     if ad is None:
         return f"unknown ad {ad_key.hex()}" if ad_key else "no ad known"
-    return " / ".join(part for part in (ad.campaign, ad.medium, ad.content) if part) or "no campaign names"
+    return " / ".join(part for part in (ad.content, ad.medium, ad.campaign) if part) or "no campaign names"
 
 
 def span(period: Period) -> str:
