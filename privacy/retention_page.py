@@ -12,7 +12,7 @@ from runtime.settings import Settings, load_settings
 Language = Literal["en", "pt-BR"]
 PAGE = Path(__file__).parents[1] / "docs" / "privacy.md"
 MARKER = "<!-- Rendered from privacy/retention.py by `python -m privacy.retention_page`. Nothing below is written by hand. -->"
-_STORES = {
+STORES = {
     "memory": Text("Memory", "Memória"),
     "redis": Text("Redis", "Redis"),
     "spool": Text("Spool (disk)", "Spool (disco)"),
@@ -77,8 +77,8 @@ def said(text: Text, language: Language) -> str:
 def render(settings: Settings, language: Language = "en", *, level: int = 3, fields: bool = True) -> str:
     """A table for each store, with the spans of these settings."""
     parts = []
-    for store, title in _STORES.items():
-        rows = [_cells(row, settings, language) for row in TABLE if row.store == store]
+    for store, title in STORES.items():
+        rows = [cells(row, settings, language) for row in TABLE if row.store == store]
         headings = [said(heading, language) for heading in _HEADINGS]
         shown = [headings, ["---"] * len(headings), *rows]
         lines = [_line(cells if fields else cells[:-1]) for cells in shown]
@@ -92,7 +92,8 @@ def page(written: str) -> str:
     return f"{above}{MARKER}\n\n{render(load_settings({}))}"
 
 
-def _cells(row: Row, settings: Settings, language: Language) -> list[str]:
+def cells(row: Row, settings: Settings, language: Language) -> list[str]:
+    """A row in words: data, kind, kept for, ended by, purpose, legal basis, fields (in Markdown)."""
     kind = said(_KINDS[row.kind], language)
     sealed = (
         Text(" (originals sealed)", " (originais selados)")
