@@ -18,7 +18,7 @@ from backends.build import open_all_spools
 from backends.spool import Spool
 from backends.sql.reading import SqlReader
 from cli.common import CLOCK, Json, console, run, settings, sql_of
-from delivery.advice import advice
+from domain.advice import advice
 from domain.click import Click, Tombstone
 from domain.conversions import DeliveryState
 from domain.errors import ConfigError

@@ -24,7 +24,9 @@ def test_a_wrong_password_is_refused_and_a_right_one_lets_in_until_sign_out(open
     page.get_by_label("Password").fill(PASSWORD[:-1])
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("wrong")
-    tab.wrong = [line for line in tab.wrong if "status of 4" not in line]  # the refusal itself, as Chromium reports it
+    tab.wrong = [
+        line for line in tab.wrong if "status of 4" not in line
+    ]  # the refusal itself, as Chromium reports it
     tab.sign_in("ana")
     kept = page.context.cookies()
     page.get_by_role("button", name="Sign out").click()
