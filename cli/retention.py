@@ -76,6 +76,7 @@ def _rows(given: Settings, due: Due, done: Done | None) -> list[list[str]]:
         row("people of bots, since their last start", kept, due.bot_users, "bot_users"),
         row("books", kept, None, "figures"),
         row("who was erased", kept, None, "erasures"),
+        row("sessions of the dashboard", "7 days", None, "sessions"),
         row("records set aside", f"{ASIDE_DAYS} days", due.files, "files"),
     ]
 

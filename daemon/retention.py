@@ -65,6 +65,7 @@ class Done:
     events: int = 0
     figures: int = 0
     erasures: int = 0
+    sessions: int = 0
     files: int = 0
     failed: tuple[str, ...] = ()
 
@@ -114,7 +115,14 @@ class Retention:
         bounds = Bounds.at(self._clock.now_ms(), self._settings)
         done = Done()
         # Keys first: that alone makes originals unreadable everywhere, backups included.
-        for part in (self._destroy_keys, self._forget, self._delete, self._remove_files, self._leave_no_copy):
+        for part in (
+            self._destroy_keys,
+            self._forget,
+            self._delete,
+            self._delete_sessions,
+            self._remove_files,
+            self._leave_no_copy,
+        ):
             try:
                 await part(bounds, done)
             except TrilhaError as error:
@@ -164,6 +172,9 @@ class Retention:
             await self._step()
         done.erasures = await self._sql.delete_erasures(bounds.clicks_ms)
 
+    async def _delete_sessions(self, _bounds: Bounds, done: Done) -> None:
+        done.sessions = await self._sql.delete_sessions(self._clock.now_ms())
+
     async def _remove_files(self, bounds: Bounds, done: Done) -> None:
         done.files = await asyncio.to_thread(self._remove, bounds.aside_ms)
 
@@ -211,6 +222,7 @@ COUNTS = (
     "events",
     "figures",
     "erasures",
+    "sessions",
     "files",
 )
 

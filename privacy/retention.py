@@ -423,7 +423,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         group=Text(
-            "Audit: what was done with personal data, in counts", "Auditoria: o que se fez, em contagens"
+            "Audit: what was done with personal data, in counts, and by which user of the dashboard",
+            "Auditoria: o que se fez, em contagens, e qual usuário do painel o fez",
         ),
         store="sql",
         fields=_of("audit", "id at action detail"),

@@ -1,6 +1,6 @@
 """Tables of the operators: who may use the dashboard, and what they are warned of."""
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import JSON, Column, ColumnElement, ForeignKey, Index, Integer, LargeBinary, String, Table
 
 from backends.sql.schema import UtcMillis, metadata
 
@@ -31,6 +31,15 @@ sessions = Table(
     Index("ix_sessions_user_id", "user_id"),
     Index("ix_sessions_expires_at", "expires_at"),
 )
+
+IDLE_MS = 12 * 3_600_000
+LONGEST_MS = 7 * 86_400_000
+
+
+def ended(now_ms: int) -> ColumnElement[bool]:
+    """Sessions that have ended by themselves: seven days after they began, or twelve hours after they were last seen."""
+    return (sessions.c.expires_at <= now_ms) | (sessions.c.seen_at <= now_ms - IDLE_MS)
+
 
 # Alerts that hold or have held: one row for each rule and what it is about (a lane, a bot, a node; '' for all).
 alerts = Table(

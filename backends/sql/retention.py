@@ -16,6 +16,7 @@ from sqlalchemy import Column, ColumnElement, Select, delete, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import empty_the_log, query, transaction, upsert
+from backends.sql.operator_schema import ended, sessions
 from backends.sql.schema import (
     accounting,
     bot_users,
@@ -118,6 +119,11 @@ class SqlRetention:
     async def delete_erasures(self, before_ms: int) -> int:
         """Delete what says who was erased before that; how many. No start of then is left that could come back."""
         gone = delete(erasures).where(erasures.c.erased_at < before_ms)
+        return await transaction(self._engine, lambda connection: _changed(connection, gone))
+
+    async def delete_sessions(self, now_ms: int) -> int:
+        """Delete the sessions of the dashboard that have ended by themselves; how many."""
+        gone = delete(sessions).where(ended(now_ms))
         return await transaction(self._engine, lambda connection: _changed(connection, gone))
 
     async def originals_due(self, before_ms: int) -> Waiting:

@@ -6,13 +6,11 @@ from sqlalchemy import Row, Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import insert_if_absent, one_row, query, transaction
-from backends.sql.operator_schema import sessions, users
+from backends.sql.operator_schema import LONGEST_MS, ended, sessions, users
 from domain.clock import Clock
 from domain.errors import ConfigError
 from domain.users import ListedUser, Role, User, valid_user_name
 
-IDLE_MS = 12 * 3_600_000
-LONGEST_MS = 7 * 86_400_000
 SEEN_EVERY_MS = 60_000
 
 
@@ -141,23 +139,17 @@ class SqlUsers:
 
     async def close_session(self, digest: bytes) -> None:
         """End it."""
-        await self._delete_sessions(sessions.c.digest == digest)
 
-    async def expire(self) -> int:
-        """Delete the sessions that have ended by themselves; how many."""
-        return await self._delete_sessions(~_alive(self._clock.now_ms()))
+        async def write(connection: AsyncConnection) -> None:
+            await connection.execute(delete(sessions).where(sessions.c.digest == digest))
+
+        await transaction(self._engine, write)
 
     async def _seen(self, digest: bytes, now: int) -> None:
         async def write(connection: AsyncConnection) -> None:
             await connection.execute(sessions.update().where(sessions.c.digest == digest).values(seen_at=now))
 
         await transaction(self._engine, write)
-
-    async def _delete_sessions(self, which: Any) -> int:
-        async def write(connection: AsyncConnection) -> int:
-            return (await connection.execute(delete(sessions).where(which))).rowcount
-
-        return await transaction(self._engine, write)
 
     async def _change(self, name: str, change: Any) -> User:
         async def write(connection: AsyncConnection) -> User:
@@ -177,7 +169,7 @@ def _named(name: str) -> Select[Any]:
 
 
 def _alive(now: int) -> Any:
-    return (sessions.c.expires_at > now) & (sessions.c.seen_at > now - IDLE_MS)
+    return ~ended(now)
 
 
 def _user(row: Row[Any]) -> User:
