@@ -14,8 +14,10 @@ from backends.sql.engine import Engine, close_engine, make_engine
 from backends.sql.links import SqlCatalog
 from backends.sql.outbox import SqlOutbox
 from backends.sql.reading import SqlReader
+from backends.sql.server import versions
 from backends.sql.users import SqlUsers
 from cli.common import CLOCK, PATIENCE
+from cli.doctor import findings_of
 from daemon.client_ip import ClientIp
 from daemon.edge import CappedProtocol, listen
 from daemon.server import make_server
@@ -77,6 +79,8 @@ def tools_of(given: Settings, engine: Engine, clock: Clock) -> Tools:
         client_address=ClientIp(given.trusted_proxies).of,
         lanes=SqlOutbox(engine).lanes,
         watch=watch_of(given, engine, clock),
+        doctor=lambda: findings_of(given),
+        sql_versions=lambda: versions(engine),
     )
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 import daemon
+from analytics.finding import Finding
 from backends.build import open_all_spools
 from backends.folders import private_folder
 from backends.redis import RedisStore
@@ -21,7 +22,6 @@ from backends.sql.tables import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
 from cli.doctor_delivery import delivery
-from cli.finding import Finding
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
@@ -44,7 +44,7 @@ Check = Callable[[Settings], Awaitable[Finding]]
 def doctor(as_json: Json = False) -> None:
     """Check settings, keys and every store, and say how to mend each. Exits 1 when something has failed."""
     given = settings()
-    findings = run(_all(given))
+    findings = run(findings_of(given))
     if as_json:
         show([asdict(finding) for finding in findings], as_json=True, text="")
     else:
@@ -53,7 +53,8 @@ def doctor(as_json: Json = False) -> None:
         sys.exit(1)
 
 
-async def _all(given: Settings) -> list[Finding]:
+async def findings_of(given: Settings) -> list[Finding]:
+    """What was found, of every check in its turn."""
     return [await _checked(check, given) for check in _CHECKS]
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from analytics.finding import Finding, Verdict
 from cli.bot_facts import BotFacts, all_facts, registry_of
 from cli.common import CLOCK
-from cli.finding import Finding, Verdict
 from domain.errors import ConfigError
 from privacy.bot_tokens import BotTokens, read_api_hash
 from privacy.keyring import Keyring

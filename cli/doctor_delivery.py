@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from analytics.finding import Finding, Verdict
 from backends.sql.outcomes import DAY_MS
 from cli.common import CLOCK
-from cli.finding import Finding, Verdict
 from cli.pixel_advice import of_hold, of_lane
 from cli.pixel_facts import PixelFacts, joined, pixels_of
 from delivery.schedule import lateness

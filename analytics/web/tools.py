@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analytics.finding import Finding
 from analytics.live import Watch
 from backends.sql.links import SqlCatalog
 from backends.sql.reading import SqlReader
@@ -38,3 +39,5 @@ class Tools:
     client_address: ClientAddress
     lanes: Lanes
     watch: Watch | None = None
+    doctor: Callable[[], Awaitable[Sequence[Finding]]] | None = None
+    sql_versions: Callable[[], Awaitable[Mapping[str, str]]] | None = None
