@@ -115,8 +115,12 @@ async def stores_of(settings: Settings) -> AsyncIterator[Stores]:
 
 
 def settings() -> Settings:
-    """The settings in force. Beside a `trilha up` without a Redis of its own, that is the embedded Valkey's."""
-    given = load_settings()
+    """The settings in force."""
+    return beside_up(load_settings())
+
+
+def beside_up(given: Settings) -> Settings:
+    """Beside a `trilha up` without a Redis of its own, Redis is the embedded Valkey."""
     embedded = given.home_dir.absolute() / "run" / "valkey.sock"
     if given.redis_url or not embedded.is_socket():
         return given

@@ -18,6 +18,8 @@ from backends.sql.server import versions
 from backends.sql.users import SqlUsers
 from cli.common import CLOCK, PATIENCE
 from cli.doctor import findings_of
+from cli.explain_desk import ExplainDesk
+from cli.privacy_desk import PrivacyDesk
 from daemon.client_ip import ClientIp
 from daemon.edge import CappedProtocol, listen
 from daemon.server import make_server
@@ -68,13 +70,14 @@ async def serve_dashboard(given: Settings, clock: Clock, stop: asyncio.Event) ->
 
 def tools_of(given: Settings, engine: Engine, clock: Clock) -> Tools:
     """What the pages are made of."""
+    keyring = Keyring(given.secrets, clock)
     return Tools(
         settings=given,
         clock=clock,
         reader=SqlReader(engine),
         catalog=SqlCatalog(engine, clock),
         users=SqlUsers(engine, clock),
-        keyring=Keyring(given.secrets, clock),
+        keyring=keyring,
         audit=SqlAudit(engine, clock).note,
         client_address=ClientIp(given.trusted_proxies).of,
         lanes=SqlOutbox(engine).lanes,
@@ -103,6 +106,8 @@ def watch_of(given: Settings, engine: Engine, clock: Clock) -> Watch:
         quota=int(given.spool_quota),
         binds={"serve": given.private_bind, "work": given.work_bind, "bot": given.bot_bind},
         clock=clock,
+        rights=PrivacyDesk(given, engine, keyring),
+        explains=ExplainDesk(given, keyring),
     )
 
 

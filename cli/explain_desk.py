@@ -7,7 +7,7 @@ from analytics.explain.build import make_gathering
 from analytics.explain.facts import Facts
 from analytics.explain.gather import Gathering
 from cli.clicks import catalog_in
-from cli.common import CLOCK, stores_of
+from cli.common import CLOCK, beside_up, stores_of
 from daemon.explain import valid_order
 from privacy.keyring import Keyring
 from runtime.settings import Settings
@@ -35,6 +35,7 @@ class ExplainDesk:
 
     @asynccontextmanager
     async def _gathering(self) -> AsyncIterator[Gathering]:
-        async with stores_of(self._given) as stores:
-            names = await catalog_in(stores, self._given)
-            yield make_gathering(self._given, stores, keyring=self._keyring, names=names, clock=CLOCK)
+        given = beside_up(self._given)
+        async with stores_of(given) as stores:
+            names = await catalog_in(stores, given)
+            yield make_gathering(given, stores, keyring=self._keyring, names=names, clock=CLOCK)

@@ -14,7 +14,7 @@ from backends.sql.engine import Engine, make_engine
 from backends.sql.erasure import Copies, SqlErasures
 from backends.sql.retention import SqlRetention
 from backends.sql.subject import SqlSubjects
-from cli.common import CLOCK, PATIENCE, duration_ms, settings
+from cli.common import CLOCK, PATIENCE, beside_up, duration_ms, settings
 from daemon.erasure import Discarder, Erasure
 from daemon.retention import Retention
 from daemon.subject import Subjects
@@ -79,9 +79,9 @@ class Hands:
 
 
 @asynccontextmanager
-async def hands_of() -> AsyncIterator[Hands]:
-    """Stores and keys in force, closed afterwards."""
-    given = settings()
+async def hands_of(given: Settings | None = None) -> AsyncIterator[Hands]:
+    """Stores and keys in force, or of those settings, closed afterwards."""
+    given = settings() if given is None else beside_up(given)
     engine = make_engine(given.sql, patience=PATIENCE)
     redis = open_redis(given)
     try:

@@ -12,6 +12,7 @@ from cli import (
     doctor,
     drill,
     explain,
+    export,
     geoip,
     keys,
     links,
@@ -52,6 +53,7 @@ app.command()(explain.explain)
 app.command()(clicks.accounting)
 app.command()(report.report)
 app.command()(rescore.rescore)
+app.command()(export.export)
 app.command()(subject.profile)
 app.add_typer(links.links, name="link")
 app.add_typer(bot_accounts.bots, name="bot-account")

@@ -5,30 +5,37 @@ from dataclasses import fields
 from typing import Any
 
 from analytics.web.rights import DueItem, ErasedNow
+from backends.sql.engine import Engine
 from backends.sql.erasure import AuditLine
 from cli.common import CLOCK
-from cli.hands import Hands
+from cli.hands import Hands, hands_of
 from daemon.erasure import ErasureReport
 from daemon.retention import Due
 from domain.people import Held
+from privacy.keyring import Keyring
+from runtime.settings import Settings
 
 COUNTED = ("clicks", "starts", "conversions", "bot_users")
 
 
 class PrivacyDesk:
-    """Fulfils analytics/web/rights.py."""
+    """Fulfils analytics/web/rights.py. Stores beside the dashboard's SQL are opened for each deed: they are few."""
 
-    def __init__(self, hands: Hands) -> None:
-        self._hands = hands
+    def __init__(self, given: Settings, engine: Engine, keyring: Keyring) -> None:
+        self._given = given
+        self._reads = Hands.over(given, engine, None, keyring)
 
     async def export(self, telegram_id: int) -> Mapping[str, Any]:
-        return await export_noted(self._hands, telegram_id)
+        async with hands_of(self._given) as hands:
+            return await export_noted(hands, telegram_id)
 
     async def held(self, telegram_id: int) -> Held:
-        return await self._hands.subject().held(telegram_id)
+        async with hands_of(self._given) as hands:
+            return await hands.subject().held(telegram_id)
 
     async def erase(self, telegram_id: int) -> ErasedNow:
-        report = await self._hands.erasure().erase(telegram_id)
+        async with hands_of(self._given) as hands:
+            report = await hands.erasure().erase(telegram_id)
         return ErasedNow(
             audit_id=report.erased.audit_id,
             at_ms=report.at_ms,
@@ -38,14 +45,14 @@ class PrivacyDesk:
         )
 
     async def due(self) -> Sequence[DueItem]:
-        due = await self._hands.retention().due()
+        due = await self._reads.retention().due()
         waiting = {field.name: getattr(due, field.name) for field in fields(Due)}
         return [
             DueItem(name=name, rows=found.rows, oldest_ms=found.oldest_ms) for name, found in waiting.items()
         ]
 
     async def audit(self, limit: int) -> Sequence[AuditLine]:
-        return (await self._hands.erasures.audit(limit=limit))[::-1]
+        return (await self._reads.erasures.audit(limit=limit))[::-1]
 
 
 async def export_noted(hands: Hands, telegram_id: int) -> dict[str, Any]:

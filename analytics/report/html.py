@@ -83,7 +83,7 @@ def _keys(report: Report) -> Iterable[tuple[str, str, str]]:
 
 def _key(name: str, figure: str, more: str) -> Html:
     return element(
-        "div", element("dt", name), element("dd", figure, element("small", more) if more else None)
+        "div", element("dt", name, element("small", more) if more else None), element("dd", figure)
     )
 
 

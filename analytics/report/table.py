@@ -15,7 +15,7 @@ _NUMBERS: Mapping[Kind, Callable[[float], str]] = {
     "count": lambda value: words.count(int(value)),
     "share": words.share,
     "seconds": words.seconds,
-    "points": lambda value: f"{value * 100:+.1f}",
+    "points": lambda value: f"{round(value * 100, 1) + 0.0:+.1f}",  # never -0.0
     "amounts": str,
 }
 

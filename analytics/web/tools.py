@@ -6,6 +6,8 @@ from typing import Any
 
 from analytics.finding import Finding
 from analytics.live import Watch
+from analytics.web.explains import Explains
+from analytics.web.rights import Rights
 from backends.sql.links import SqlCatalog
 from backends.sql.reading import SqlReader
 from backends.sql.users import SqlUsers
@@ -41,3 +43,5 @@ class Tools:
     watch: Watch | None = None
     doctor: Callable[[], Awaitable[Sequence[Finding]]] | None = None
     sql_versions: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+    rights: Rights | None = None
+    explains: Explains | None = None

@@ -107,7 +107,7 @@ def _places(countries: Sequence[Trait], paths: Iterable[Path]) -> str:
 
 
 def _has_database(path: Path) -> bool:
-    return path.suffix == ".mmdb" and path.is_file() or any(path.glob("*.mmdb"))
+    return (path.suffix == ".mmdb" and path.is_file()) or any(path.glob("*.mmdb"))
 
 
 def _chart(
