@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analytics.explain.explanation import Verdict
-from analytics.explain.facts import Facts, OfOrder, OfPerson
+from analytics.explain.facts import Facts, OfOrder, OfPerson, OfToken
 from analytics.explain.of_click import asked_in_vain
 from analytics.explain.of_conversion import (
     OWN,
@@ -36,6 +36,8 @@ def headline(facts: Facts, words: Words) -> Headline:
     """Of a token that is refused, of what was reported, or of how far the way was gone."""
     if facts.refused is not None:
         return _refused(facts, words)
+    if isinstance(facts.asked, OfToken) and any(click.erased_at_ms is not None for click in facts.clicks):
+        return Headline(words.say("head.erased"), "not")
     sales = [event for event in events_of(facts.deliveries) if main_row(event).event not in OWN]
     waiting = [one for one in facts.waiting if isinstance(one, Conversion)]
     if sales:
@@ -160,8 +162,6 @@ def _of_person(facts: Facts, asked: OfPerson, words: Words) -> Headline:
 
 def _of_click(facts: Facts, words: Words) -> Headline:
     found = facts.clicks[0]
-    if found.erased_at_ms is not None:
-        return Headline(words.say("head.erased"), "not")
     if waiting := waiting_starts(facts, found.id):
         return _start_spooled(facts, waiting[-1].at_ms, words)
     if found.row is not None and found.row.started_at_ms is not None:

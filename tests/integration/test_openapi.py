@@ -99,6 +99,12 @@ async def test_every_answer_is_as_it_is_described(site: Site) -> None:
         ):
             seen.append(("/v1/conversions", "post", await door.api.post("/v1/conversions", json=told)))
         seen += [
+            ("/v1/explain/{token}", "get", await door.api.get(f"/v1/explain/{token}")),
+            ("/v1/explain/{token}", "get", await door.api.get("/v1/explain/x")),
+            ("/v1/explain", "get", await door.api.get("/v1/explain?telegram_id=42")),
+            ("/v1/explain", "get", await door.api.get("/v1/explain?order=none&language=pt")),
+            ("/v1/explain", "get", await door.api.get("/v1/explain")),
+            ("/v1/explain", "get", await door.api.get("/v1/explain", headers={"authorization": ""})),
             ("/readyz", "get", await door.api.get("/readyz")),
             ("/telegram/{bot}", "post", await call(door.api, message(f"/start {other}"))),
             ("/telegram/{bot}", "post", await call(door.api, message("/start", message_id=8))),
@@ -124,7 +130,8 @@ async def test_the_description_needs_the_key_and_refers_to_nothing_that_is_not_t
     assert all(named(ref, document)["type"] == "object" for ref in refs)
     for path, methods in document["paths"].items():
         for operation in methods.values():
-            given = {parameter["name"] for parameter in operation.get("parameters", ())}
+            parameters = operation.get("parameters", ())
+            given = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
             assert given == set(re.findall(r"\{(\w+)\}", path))
             assert all(
                 name in document["components"]["securitySchemes"] for s in operation["security"] for name in s

@@ -632,6 +632,10 @@ async def test_no_error_of_the_api_says_back_what_it_was_sent_and_none_is_logged
     answers = [await door.api.post("/v1/starts", content=body, headers=headers) for body in _bodies(secret)]
     for path in (
         f"/v1/clicks/{in_path}",
+        f"/v1/explain/{in_path}",
+        f"/v1/explain?order={in_path}&bot={in_path}&telegram_id={in_path}&language={in_path}",
+        f"/v1/explain?language={in_path}",
+        f"/v1/explain?telegram_id={in_path}",
         f"/{in_path}",
         f"/v1/{in_path}?{in_path}={in_path}",
         f"/go/{in_path}",
