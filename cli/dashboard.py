@@ -84,6 +84,8 @@ def tools_of(given: Settings, engine: Engine, clock: Clock) -> Tools:
         watch=watch_of(given, engine, clock),
         doctor=lambda: findings_of(given),
         sql_versions=lambda: versions(engine),
+        rights=PrivacyDesk(given, engine, keyring),
+        explains=ExplainDesk(given, keyring),
     )
 
 
@@ -106,8 +108,6 @@ def watch_of(given: Settings, engine: Engine, clock: Clock) -> Watch:
         quota=int(given.spool_quota),
         binds={"serve": given.private_bind, "work": given.work_bind, "bot": given.bot_bind},
         clock=clock,
-        rights=PrivacyDesk(given, engine, keyring),
-        explains=ExplainDesk(given, keyring),
     )
 
 

@@ -16,8 +16,7 @@ from analytics.web.cookies import get_cookie
 from analytics.web.forms import BadForm, from_our_page, last, read_fields
 from analytics.web.guard import Guard, TooLarge
 from analytics.web.page import Ask, Missing, Page
-from analytics.web.pages import link, links, live, overview, settings
-from analytics.web.pages import ads, explain, exports, overview, privacy, quality
+from analytics.web.pages import ads, explain, exports, link, links, live, overview, privacy, quality, settings
 from analytics.web.render import Render
 from analytics.web.sessions import Sessions, form_token, is_form_token
 from analytics.web.signin import SignIn, language_of
@@ -27,9 +26,12 @@ from domain.errors import StoreUnavailable, TrilhaError
 from domain.users import User
 from runtime.logs import get_logger
 
-PAGES: tuple[Page, ...] = (*overview.PAGES, *links.PAGES, *link.PAGES, *live.PAGES, *settings.PAGES)
 PAGES: tuple[Page, ...] = (
     *overview.PAGES,
+    *links.PAGES,
+    *link.PAGES,
+    *live.PAGES,
+    *settings.PAGES,
     *ads.PAGES,
     *quality.PAGES,
     *explain.PAGES,

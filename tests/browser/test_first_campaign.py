@@ -44,12 +44,12 @@ def make_link(tab: Watched, slug: str) -> str:
 
 def started(tab: Watched, slug: str) -> int:
     """How many of the newest clicks of that link were started, as the live page has it."""
-    return tab.page.locator("#live-clicks tr", has_text=slug).filter(has_text="yes").count()
+    return tab.page.locator("#live-clicks tr", has_text=slug).filter(has_text="started").count()
 
 
 def seen_in_time(tab: Watched, slug: str, before: int) -> bool:
     """Whether one more start of that link is seen in time; it is seen in any case."""
-    rows = tab.page.locator("#live-clicks tr", has_text=slug).filter(has_text="yes")
+    rows = tab.page.locator("#live-clicks tr", has_text=slug).filter(has_text="started")
     try:
         rows.nth(before).wait_for(timeout=LIVE_MS)
     except Error:
