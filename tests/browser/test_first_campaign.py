@@ -127,7 +127,8 @@ def test_a_link_is_made_with_nothing_but_the_keyboard(open_tab):
     reach(tab, lambda: page.get_by_label("Slug"))
     keys.type("teclado")
     reach(tab, lambda: page.get_by_role("checkbox", name=BOT))
-    keys.press("Space")
+    if not page.get_by_role("checkbox", name=BOT).is_checked():  # the only bot there is comes ticked
+        keys.press("Space")
     reach(tab, lambda: page.get_by_role("button", name="Make the link"))
     keys.press("Enter")
     expect(page.get_by_role("status").first).to_contain_text("The link is made")
