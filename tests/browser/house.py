@@ -44,12 +44,13 @@ class House:
             "TRILHA_LOG_LEVEL": "warning",
         }
 
-    def prepare(self) -> None:
+    def prepare(self, *, with_bot: bool = True) -> None:
         """Keys, tables, a bot, and somebody of each role."""
-        self.home.mkdir(mode=0o700, parents=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run("keys", "create")
         self.run("migrate")
-        self.run("bot-account", "add", BOT)
+        if with_bot:
+            self.run("bot-account", "add", BOT)
         secret = self.home / "password"
         secret.touch(mode=0o600)
         secret.write_text(PASSWORD)
