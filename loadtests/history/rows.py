@@ -23,9 +23,9 @@ STARTS = ("id", "bot_id", "telegram_id", "started_at", "kind", "click_id", "repl
 BOOKS = ("node", "boot", "minute", "issued", "synced", "written", "token_only", "visible", "spooled")
 NODES = 2
 LATE, LATEST_MS = 0.022, 6 * DAY_MS
-DIRECT, TAKEN, ERASED = 0.06, 0.012, 0.0006
+DIRECT, TAKEN, ERASED = 0.06, 0.012, 0.003
 """Starts without a click, of a click that somebody else has, and clicks whose visitor was erased: shares of the starts."""
-TOKEN_ONLY, BY_SQL, WRITTEN, HIDDEN = 0.0004, 0.0003, 0.004, 0.003
+TOKEN_ONLY, BY_SQL, WRITTEN, HIDDEN = 0.002, 0.002, 0.004, 0.003
 """Clicks that no store took, that SQL took itself, that were not yet synced, that Redis did not have: shares of the clicks."""
 _NO_VISIT: tuple[None, ...] = (None,) * len(visits.COLUMNS)
 PEOPLE = 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +21,8 @@ from tests.system import System
 
 ME = Account(name="olga", password="correct horse battery")
 RATE, SECONDS, READERS = 50, 3, 4
+DEADLINE_MS = "1000"
+"""Longer than a redirect has: what is promised then is up to the stores, not to how busy the machine of the test is."""
 AS_DURABLE = 0.9
 """Of the share that was acknowledged without a dashboard: the rest is what a machine that others use too may cost."""
 
@@ -47,8 +49,7 @@ class Readers:
             thread.join()
 
     def _read(self) -> None:
-        with suppress(CannotRun):  # the dashboard was killed
-            visitor = Visitor(self._base)
+        with closing(Visitor(self._base)) as visitor, suppress(CannotRun):  # the dashboard was killed
             visitor.sign_in(ME)
             while not self._stop.is_set():
                 for page in self._pages:
@@ -89,7 +90,9 @@ async def test_redirects_and_what_they_promise_are_the_same_with_a_dashboard_und
     tmp_path: Path, valkey: ValkeyServer
 ) -> None:
     port = free_port()
-    system = await System.on_sqlite(tmp_path, valkey.url, dashboard_bind=f"127.0.0.1:{port}")
+    system = await System.on_sqlite(
+        tmp_path, valkey.url, dashboard_bind=f"127.0.0.1:{port}", deadline_ms=DEADLINE_MS
+    )
     engine = make_engine(system.sql_url, patience=30)
     await SqlUsers(engine, system.clock).add(ME.name, "owner", await Passwords().hash(ME.password))
     await close_engine(engine)
@@ -117,8 +120,7 @@ def opened(base: str) -> list[str]:
     """The pages of a dashboard, once it answers."""
     pause = threading.Event()
     for _ in range(600):
-        with suppress(CannotRun):
-            visitor = Visitor(base)
+        with closing(Visitor(base)) as visitor, suppress(CannotRun):
             visitor.sign_in(ME)
             return discover(visitor)
         pause.wait(0.05)

@@ -89,6 +89,7 @@ def test_the_books_balance_and_hold_every_click(url):
     assert books.faults == []
     assert written.clicks == books.in_sql + books.direct == SMALL.clicks
     assert books.issued == SMALL.clicks + books.token_only
+    assert min(books.direct, books.token_only, books.erased, books.written) > 0
     assert sum(row["spooled"] for row in rows(url, accounting)) == books.in_sql
 
 
