@@ -42,11 +42,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageTimes:
-    """Milliseconds to the last byte of one page, and to its full paint where that was measured."""
+    """Milliseconds to the last byte of one page, and to its full paint where that was measured. is_page: not a download."""
 
     path: str
     status: int
     server: list[float]
+    is_page: bool = True
     paint: list[float] = field(default_factory=list)
 
     @property
@@ -155,7 +156,10 @@ def measure(visitor: Visitor, paths: Sequence[str], times: int, query: str, say:
         answers = [visitor.get(asked) for _ in range(times)]
         statuses = {answer.status for answer in answers}
         seen = PageTimes(
-            path=path, status=max(statuses), server=[answer.seconds * 1000 for answer in answers]
+            path=path,
+            status=max(statuses),
+            server=[answer.seconds * 1000 for answer in answers],
+            is_page=answers[0].kind == "text/html",
         )
         say(f"{path}: p95 {percentile(seen.server, 95):.0f} ms")
         found.append(seen)

@@ -35,6 +35,8 @@ def with_paint(
                 _sign_in(tab, base, account)
                 return [
                     replace(page, paint=_paints(tab, f"{base}{page.path}{_asked(query)}", times, say))
+                    if page.is_page
+                    else page
                     for page in pages
                 ]
             finally:

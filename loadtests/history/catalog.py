@@ -99,7 +99,7 @@ def catalog_rows(catalog: Catalog, history: History) -> Rows:
         "bots": (
             ("id", "username", "username_key", "created_at", "health", "health_at"),
             [
-                (n, f"historia_{n}_bot", f"historia_{n}_bot", began, "healthy", began)
+                (n, f"historia_{n}_bot", f"historia_{n}_bot", began, "ok", began)
                 for n in range(1, BOTS + 1)
             ],
         ),
