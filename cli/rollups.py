@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
-from analytics.rollups import LIMIT
 from analytics.tally import Tally
 from backends.sql.engine import close_engine, make_engine
 from backends.sql.rollup_check import Checked, Difference, SqlRollupCheck
@@ -18,6 +19,7 @@ from runtime.settings import Settings
 rollups = typer.Typer(help="The figures that reports and dashboard read.", no_args_is_help=True)
 PATIENCE = 60.0  # of one statement: emptying a table of figures takes its time
 SHOWN = 20
+AT_ONCE = 20_000
 
 
 @rollups.command()
@@ -35,6 +37,13 @@ def check(as_json: Json = False) -> None:
     show(_checked(found), as_json=as_json, text="\n".join(_check_text(found)))
     if found.differences:
         sys.exit(EXIT_FAILED)
+
+
+@rollups.command()
+def fold(as_json: Json = False) -> None:
+    """Fold all that waits, at once and without a rest. `trilha work` does it by and by; this is for after a large import."""
+    folded = run(_fold(settings()))
+    show({"folded": folded}, as_json=as_json, text=f"{folded} changes folded")
 
 
 @rollups.command()
@@ -115,6 +124,20 @@ def _check_text(found: Checked) -> list[str]:
 async def _rebuild(given: Settings) -> int:
     async with _rollups_of(given) as (kept, _):
         rows = await kept.rebuild()
-        while await kept.fold(LIMIT):
-            pass
+        await _fold_all(kept, rows)
         return rows
+
+
+async def _fold(given: Settings) -> int:
+    async with _rollups_of(given) as (kept, _):
+        return await _fold_all(kept, await kept.waiting(most=None))
+
+
+async def _fold_all(kept: SqlRollups, waiting: int) -> int:
+    total = 0
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("folding", total=waiting)
+        while folded := await kept.fold(AT_ONCE):
+            total += folded
+            progress.update(task, completed=min(total, waiting))
+    return total

@@ -129,6 +129,7 @@ def upgrade() -> None:
         sa.Column("starts", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("alone", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("trait", "hour", "link_id", "value", name=op.f("pk_rollup_hours")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rollup_days",
@@ -141,6 +142,7 @@ def upgrade() -> None:
         sa.Column("alone", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("wait_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("trait", "day", "link_id", "value", name=op.f("pk_rollup_days")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rollup_ads",
@@ -154,6 +156,7 @@ def upgrade() -> None:
         sa.Column("alone", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("wait_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("trait", "day", "link_id", "ad_key", "value", name=op.f("pk_rollup_ads")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rollup_starts",
@@ -162,6 +165,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("starts", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("day", "bot_id", "kind", name=op.f("pk_rollup_starts")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rollup_deliveries",
@@ -184,6 +188,7 @@ def upgrade() -> None:
             "reason",
             name=op.f("pk_rollup_deliveries"),
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rollup_events",
@@ -194,6 +199,7 @@ def upgrade() -> None:
         sa.Column("events", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("micros", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("hour", "link_id", "event", "currency", name=op.f("pk_rollup_events")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rollup_sales",
@@ -207,6 +213,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "day", "link_id", "ad_key", "event", "currency", name=op.f("pk_rollup_sales")
         ),
+        sqlite_with_rowid=False,
     )
     _let_nobody_write()
     op.add_column("outbox", sa.Column("ad_key", sa.LargeBinary(length=8)))
