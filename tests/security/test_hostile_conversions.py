@@ -247,7 +247,7 @@ def test_a_key_is_compared_in_constant_time_with_every_key_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The route asks what every route asks: `ApiKeys`, which compares digests, all of them, whichever fits."""
-    from daemon import api_keys
+    from privacy import api_keys
 
     path = tmp_path / "api-keys"
     keys = [api_keys.make_api_key(path, f"key{number}") for number in range(3)]

@@ -546,6 +546,8 @@ def test_no_metric_takes_a_strangers_text_for_a_label(secret: str) -> None:
     metrics.delivery_call(hostile)
     metrics.conversion(hostile, hostile)
     metrics.lanes({hostile: 1})
+    metrics.alert(hostile, 1, 1.0)
+    metrics.alert_told(hostile, hostile)
     shown = metrics.render().decode()
     assert secret not in shown.replace(before, "")
     assert {*re.findall(r'="([^"]*)"', shown)} - {*re.findall(r'="([^"]*)"', before)} == {OTHER}
@@ -558,7 +560,18 @@ def test_every_method_of_the_observer_that_takes_a_text_is_tried_above() -> None
             kinds = {str(kind) for part, kind in method.__annotations__.items() if part != "return"}
             if kinds & {"<class 'str'>", str(RedirectOutcome)}:
                 taking_text.add(name)
-    tried = {"redirect", "tier", "breaker", "start", "conversion", "reply", "delivery", "delivery_call"}
+    tried = {
+        "redirect",
+        "tier",
+        "breaker",
+        "start",
+        "conversion",
+        "reply",
+        "delivery",
+        "delivery_call",
+        "alert",
+        "alert_told",
+    }
     assert taking_text == tried
 
 
