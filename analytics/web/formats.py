@@ -18,7 +18,7 @@ _SWAP = str.maketrans(",.", ".,")
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
 NONE = "–"
 _FIRST_WORD = re.compile(r"([^\W\d_]+)(?=[ ,:;.]|$)")
-_AS_THEY_ARE = frozenset({"trilha", "fbclid", "direct", "direto", "taken"})
+_AS_THEY_ARE = frozenset({"trilha", "sqlite", "postgresql", "fbclid", "direct", "direto", "taken"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
