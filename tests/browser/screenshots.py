@@ -23,7 +23,7 @@ PICTURES = (
     ("ads", "/ads?period=30d", DESKTOP, "light"),
     ("live", "/live", DESKTOP, "light"),
 )
-COLOURS = 64
+COLOURS = 160
 """Of the palette."""
 AD = "utm_source=FB&utm_campaign=Natal|120210987654321098&utm_content=Video+3|120211987654321098&fbclid=IwAR0example_aem_1"
 
