@@ -68,9 +68,15 @@ def _of_sales(facts: Facts, sales: Sequence[Event], words: Words) -> Headline:
     rows = [main_row(event) for event in sales]
     missing = [row for row in rows if row.state != "sent"]
     found = _of_row(facts, (missing or rows)[-1], words)
+    found = found._replace(text=_ended_once(found.text))
     if len(rows) == 1:
         return found
     return found._replace(text=f"{found.text} {words.say('head.more', count=len(rows) - 1)}")
+
+
+def _ended_once(text: str) -> str:
+    """Words of others that end the sentence ("Is trilha work running?") are not ended again."""
+    return text[:-1] if text.endswith(("?.", "!.", "..")) else text
 
 
 def _of_row(facts: Facts, row: TracedDelivery, words: Words) -> Headline:

@@ -13,10 +13,13 @@ from starlette.types import ASGIApp
 
 from analytics.web.assets import load_assets
 from analytics.web.cookies import get_cookie
+from analytics.web.failures import trace
 from analytics.web.forms import BadForm, from_our_page, last, read_fields
 from analytics.web.guard import Guard, TooLarge
+from analytics.web.limits import Limits
 from analytics.web.page import Ask, Missing, Page
 from analytics.web.pages import ads, explain, exports, link, links, live, overview, privacy, quality, settings
+from analytics.web.pages.account import Account
 from analytics.web.render import Render
 from analytics.web.sessions import Sessions, form_token, is_form_token
 from analytics.web.signin import SignIn, language_of
@@ -24,6 +27,7 @@ from analytics.web.texts import load_texts
 from analytics.web.tools import Tools
 from domain.errors import StoreUnavailable, TrilhaError
 from domain.users import User
+from privacy.passwords import Passwords
 from runtime.logs import get_logger
 
 PAGES: tuple[Page, ...] = (
@@ -55,13 +59,14 @@ class Site:
 
     def __init__(self, tools: Tools, pages: tuple[Page, ...]) -> None:
         self._tools = tools
-        self._pages = pages
+        self._sessions = Sessions(tools.users)
+        passwords, limits = Passwords(), Limits()
+        self._pages = (*pages, *Account(self._sessions, passwords, limits).pages())
         self._zone = ZoneInfo(tools.settings.timezone)
         self._texts = load_texts()
         self._assets = load_assets()
-        self._render = Render(self._texts, self._assets, pages, self._zone)
-        self._sessions = Sessions(tools.users)
-        self._signin = SignIn(tools, self._render, self._sessions)
+        self._render = Render(self._texts, self._assets, self._pages, self._zone)
+        self._signin = SignIn(tools, self._render, self._sessions, passwords, limits)
 
     def routes(self) -> list[Route]:
         """Where everything is."""
@@ -81,7 +86,15 @@ class Site:
     async def refuse(self, request: Request, error: Exception) -> Response:
         """There is no such page, or not that way of asking for it."""
         status = error.status_code if isinstance(error, HTTPException) else 500
-        return self._error(request, "missing" if status == 404 else "refused", status)
+        kind = "missing" if status == 404 else "refused"
+        secret = get_cookie(request, "session")
+        try:
+            user = await self._sessions.whose(secret)
+        except StoreUnavailable:
+            user = None
+        if user is None:
+            return self._error(request, kind, status)
+        return self._ask(request, user, form_token(secret)).render("error", status=status, kind=kind)
 
     def _serve(self, page: Page) -> Endpoint:
         async def serve(request: Request) -> Response:
@@ -123,7 +136,7 @@ class Site:
             except StoreUnavailable:
                 return self._error(request, "store", 503)
             except Exception as error:  # noqa: BLE001  nothing of the request may reach the log
-                _log.error("a page failed", page=request.scope.get("trilha.menu"), error=type(error).__name__)
+                _log.error("a page failed", page=request.scope.get("trilha.menu"), trace=trace(error))
                 return self._error(request, "failed", 500)
 
         return safely

@@ -1,5 +1,6 @@
 """How figures, money and moments are written, in each language."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _SWAP = str.maketrans(",.", ".,")
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
 NONE = "–"
+_FIRST_WORD = re.compile(r"([^\W\d_]+)(?=[ ,:;.]|$)")
+_AS_THEY_ARE = frozenset({"trilha", "sqlite", "postgresql", "fbclid", "direct", "direto", "taken"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,11 @@ class Formats:
             parts.append((count, unit))
         first = next(at for at, (count, _) in enumerate(parts) if count)
         return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
+
+    def sentence(self, text: str) -> str:
+        """A clause of ours as a line of its own: it begins with a capital, unless with a name, a command or a code."""
+        first = _FIRST_WORD.match(text)
+        return text if first is None or first[1] in _AS_THEY_ARE else text[:1].upper() + text[1:]
 
     def _local(self, text: str) -> str:
         return text.translate(_SWAP) if self.language == "pt" else text

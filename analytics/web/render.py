@@ -80,6 +80,7 @@ class Render:
         formats = Formats(language=language, zone=self._zone)
         return {
             "t": partial(self._texts.say, language),
+            "word": partial(self._texts.word, language),
             "lang": "pt-BR" if language == "pt" else "en",
             "language": language,
             "zone": self._zone.key,
@@ -93,6 +94,7 @@ class Render:
             "hour": formats.hour,
             "day": formats.day,
             "span": formats.span,
+            "sentence": formats.sentence,
             "csrf_token": csrf,
             "csrf": lambda: Markup('<input type="hidden" name="csrf" value="{}">').format(csrf),
         }

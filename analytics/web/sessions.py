@@ -32,6 +32,14 @@ class Sessions:
         """It is nobody's any more."""
         await self._users.close_session(_digest(secret))
 
+    async def others(self, user: User, secret: str) -> int:
+        """How many more sessions of theirs are open than this one."""
+        return await self._users.other_sessions(user, _digest(secret))
+
+    async def end_others(self, user: User, secret: str) -> int:
+        """End every session of theirs but this one; how many there were."""
+        return await self._users.close_other_sessions(user, _digest(secret))
+
 
 def form_token(secret: str) -> str:
     """What forms of a session carry: made of its secret, which no page elsewhere and no script can read."""

@@ -36,12 +36,14 @@ def language_of(request: Request) -> Language:
 class SignIn:
     """The pages of those who have not signed in yet."""
 
-    def __init__(self, tools: Tools, render: Render, sessions: Sessions) -> None:
+    def __init__(
+        self, tools: Tools, render: Render, sessions: Sessions, passwords: Passwords, limits: Limits
+    ) -> None:
         self._tools = tools
         self._render = render
         self._sessions = sessions
-        self._passwords = Passwords()
-        self._limits = Limits()
+        self._passwords = passwords
+        self._limits = limits
         self._stranger_ms = 0
 
     async def show(self, request: Request) -> Response:

@@ -27,6 +27,11 @@ class Texts:
         text = self.by_key[key][language]
         return text.format(**values) if values else text
 
+    def word(self, language: Language, table: str, word: str) -> str:
+        """What a word of the data is called (`links.health`, `ok`); one that has no text, such as a newer version's, as it is."""
+        key = f"{table}.{word}"
+        return self.say(language, key) if key in self else word
+
 
 def load_texts(folder: Path = FOLDER) -> Texts:
     """The texts of every file. ConfigError when one lacks a language, or when two have one key."""

@@ -145,6 +145,24 @@ class SqlUsers:
 
         await transaction(self._engine, write)
 
+    async def other_sessions(self, user: User, digest: bytes) -> int:
+        """How many sessions of the user are open, without that one."""
+        wanted = select(func.count()).select_from(sessions)
+        row = await one_row(self._engine, wanted.where(_others(user, digest), _alive(self._clock.now_ms())))
+        return 0 if row is None else int(row[0])
+
+    async def close_other_sessions(self, user: User, digest: bytes) -> int:
+        """End every session of the user but that one; how many were open."""
+        alive = _alive(self._clock.now_ms())
+        wanted = select(func.count()).select_from(sessions).where(_others(user, digest), alive)
+
+        async def write(connection: AsyncConnection) -> int:
+            found = int((await connection.execute(wanted)).scalar_one())
+            await connection.execute(delete(sessions).where(_others(user, digest)))
+            return found
+
+        return await transaction(self._engine, write)
+
     async def _seen(self, digest: bytes, now: int) -> None:
         async def write(connection: AsyncConnection) -> None:
             await connection.execute(sessions.update().where(sessions.c.digest == digest).values(seen_at=now))
@@ -166,6 +184,10 @@ class SqlUsers:
 
 def _named(name: str) -> Select[Any]:
     return select(users).where(users.c.name_key == name.lower(), users.c.disabled_at.is_(None))
+
+
+def _others(user: User, digest: bytes) -> Any:
+    return (sessions.c.user_id == user.id) & (sessions.c.digest != digest)
 
 
 def _alive(now: int) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.house import House
-from tests.browser.watched import DESKTOP, Watched
+from tests.browser.watched import DESKTOP, PATIENCE_MS, Watched
 
 CHROMIUM = "/usr/bin/chromium"
 Open = Callable[..., Watched]
@@ -27,9 +27,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser without a screen."""
+    """A browser without a screen. A module's, not the session's: while it is open no other test could run an event loop."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

@@ -18,7 +18,10 @@ HOST = "127.0.0.1"
 BOT = "casa_test_bot"
 PASSWORD = "correct horse battery"
 PEOPLE = {"olga": "owner", "ana": "analyst", "davi": "dpo"}
-READY_TRIES = 400
+READY_TRIES = 1200
+"""Of 50 ms and more: a minute."""
+COMMAND_TRIES = 60
+"""Each takes half a second or more."""
 PHONE = {
     "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
     " Mobile/22B91 Instagram 361.0.0.35.82 (iPhone15,4; iOS 18_1_1; pt_BR; pt; scale=3.00; 1179x2556; 674117118)"
@@ -55,7 +58,11 @@ class House:
         secret.touch(mode=0o600)
         secret.write_text(PASSWORD)
         for name, role in PEOPLE.items():
-            self.run("user", "add", name, "--role", role, "--password-file", str(secret))
+            self.user(name, role)
+
+    def user(self, name: str, role: str) -> None:
+        """Somebody who may sign in with PASSWORD."""
+        self.run("user", "add", name, "--role", role, "--password-file", str(self.home / "password"))
 
     def start(self, *names: str) -> None:
         """Start these processes, and wait until those that listen answer."""
@@ -73,11 +80,12 @@ class House:
             if name in self.processes:
                 self._wait(name, port)
 
-    def stop(self) -> None:
-        """SIGTERM to all; SIGKILL for one that does not end."""
-        for process in self.processes.values():
+    def stop(self, *names: str) -> None:
+        """SIGTERM to these, or to all; SIGKILL for one that does not end."""
+        ending = [self.processes.pop(name) for name in names or tuple(self.processes)]
+        for process in ending:
             process.terminate()
-        for process in self.processes.values():
+        for process in ending:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
@@ -105,7 +113,7 @@ class House:
     def click(self, url: str, *, fine: tuple[int, ...] = (302,)) -> str:
         """Follow an ad's URL as a phone does; the token of the deep link, "" when there is none."""
         path = "/" + url.split("/", 3)[3]
-        connection = http.client.HTTPConnection(HOST, self.public, timeout=20)
+        connection = http.client.HTTPConnection(HOST, self.public, timeout=60)
         try:
             connection.request("GET", path, headers=PHONE)
             answer = connection.getresponse()
@@ -122,6 +130,13 @@ class House:
                 return token
             pause.wait(0.05)
         raise AssertionError("the daemon does not know the link")
+
+    def until_said(self, words: str, *command: str) -> None:
+        """Wait until that command says so: settling and counting go on by themselves."""
+        for _ in range(COMMAND_TRIES):
+            if words in self.run(*command):
+                return
+        raise AssertionError(f"{command} does not say {words}: {self.logs()}")
 
     def begin(self, token: str, person: int) -> dict:
         """Press START."""

@@ -15,7 +15,7 @@ SIZES = pytest.mark.parametrize(
 )
 LIVE_MS = 3000
 """Within which a click and its start are on the live page."""
-TRIES = 4
+TRIES = 8
 """Of clicks, one of which must be seen in that time: a machine that others use too may be late with some."""
 
 

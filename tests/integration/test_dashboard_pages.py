@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -20,7 +22,7 @@ from analytics.web.guard import HEADERS, LARGEST_BODY
 from analytics.web.page import Ask, Missing, Page
 from backends.sql.links import SqlCatalog
 from backends.sql.rollup_schema import rollup_ads, rollup_days, rollup_hours
-from backends.sql.schema import ads
+from backends.sql.schema import ads, bots
 from domain.errors import ConfigError, StoreUnavailable
 from domain.rollups import day_of, hour_of
 from tests.panel import Panel
@@ -247,6 +249,40 @@ async def test_an_error_is_a_page_that_says_what_to_do_and_nothing_from_inside(
     assert words in answer.text
     assert "secret" not in answer.text
     check(answer)
+
+
+async def test_a_page_that_there_is_not_has_the_menu_of_whoever_has_signed_in(panel: Panel) -> None:
+    assert 'href="/links"' in (await (await panel.signed_in()).get("/nowhere")).text
+    assert 'href="/links"' not in (await panel.browser().get("/nowhere")).text
+
+
+async def test_the_log_says_where_a_page_failed_and_nothing_of_what_the_error_says(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        app_module, "_log", SimpleNamespace(error=lambda _event, **values: said.append(values))
+    )
+    await (await panel.signed_in()).get("/trial/fails")
+    assert [re.sub(r":\d+", "", line) for line in said[0]["trace"]][-2:] == [
+        "test_dashboard_pages.py _fails",
+        "RuntimeError",
+    ]
+    assert "secret" not in str(said)
+
+
+async def test_a_word_of_a_bots_health_that_is_not_known_is_shown_as_it_is(panel: Panel) -> None:
+    """A newer version's worker may write it."""
+    catalog = SqlCatalog(panel.engine, panel.clock)
+    await catalog.add_bot("trail_test_bot")
+    await catalog.add_link("promo", bot="trail_test_bot", name="Promo")
+    async with panel.engine.begin() as connection:
+        await connection.execute(bots.update().values(health="frozen"))
+    browser = await panel.signed_in()
+    for path in ("/", "/links", "/links/promo", "/links/promo/edit", "/live"):
+        answer = await browser.get(path)
+        assert (answer.status_code, path) == (200, path)
+        assert "frozen" in answer.text, path
 
 
 async def test_every_answer_has_the_headers_whatever_it_is(panel: Panel) -> None:

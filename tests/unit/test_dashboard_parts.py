@@ -11,6 +11,7 @@ import pytest
 from analytics.attention import matters
 from analytics.figures.books import PeriodBooks, Waiting
 from analytics.web.assets import load_assets
+from analytics.web.failures import trace
 from analytics.web.formats import Formats
 from analytics.web.forms import path_of_ours
 from analytics.web.limits import FORGIVEN_AFTER, LONGEST_WAIT, MOST_KEYS, Limits, address_key
@@ -149,6 +150,47 @@ def test_moments_are_the_operators_and_say_so() -> None:
 )  # fmt: skip
 def test_spans_have_their_two_largest_units(milliseconds: int, text: str) -> None:
     assert EN.span(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("clause", "line"),
+    [
+        ("no API key yet", "No API key yet"),
+        ("ad: utm_source FB", "Ad: utm_source FB"),
+        ("o link não tem pixel", "O link não tem pixel"),
+        ("é a vez dele", "É a vez dele"),
+        ("trilha link edit promo --pixel ID", "trilha link edit promo --pixel ID"),
+        ("fbclid: yes", "fbclid: yes"),
+        ("token_only: no store has it", "token_only: no store has it"),
+        ("@loja_bot: well", "@loja_bot: well"),
+        ("", ""),
+    ],
+)
+def test_a_clause_begins_with_a_capital_unless_it_begins_with_a_name(clause: str, line: str) -> None:
+    assert EN.sentence(clause) == line
+
+
+def test_a_word_without_a_text_is_said_as_it_is() -> None:
+    texts = load_texts()
+    assert texts.word("pt", "links.health", "banned") == "banido"
+    assert texts.word("pt", "links.health", "frozen") == "frozen"
+
+
+def test_of_an_error_its_causes_and_places_are_told_and_no_words() -> None:
+    def parse() -> None:
+        int("secret")
+
+    try:
+        try:
+            parse()
+        except ValueError as cause:
+            raise KeyError("secret") from cause
+    except KeyError as error:
+        told = trace(error)
+    assert [line.partition(":")[0] for line in told] == [
+        "test_dashboard_parts.py", "test_dashboard_parts.py", "ValueError", "test_dashboard_parts.py", "KeyError",
+    ]  # fmt: skip
+    assert "secret" not in str(told)
 
 
 def test_data_of_a_chart_cannot_end_its_block() -> None:

@@ -219,6 +219,13 @@ def test_of_several_sales_the_newest_that_is_missing_is_the_headline() -> None:
 # ---------------------------------------------------------------- what was not sent
 
 
+@pytest.mark.parametrize(
+    ("reason", "end"), [("no such field", "no such field."), ("is it on?", "is it on?"), ("Gone.", "Gone.")]
+)
+def test_words_of_others_that_end_a_sentence_are_not_ended_again(reason: str, end: str) -> None:
+    assert told(facts(unsent("rejected", reason, code="100"))).headline.endswith(f": {end}")
+
+
 @pytest.mark.parametrize(("reason", "key"), GATES.items())
 def test_each_gate_has_a_sentence_in_the_headline_and_the_outboxs_own_reason_beside_it(
     reason: str, key: str

@@ -3,6 +3,7 @@
 (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const LINES = ["--chart-line", "--second", "--third", "--fourth", "--fifth"];
 
   function axisTimes(by, zone, lang) {
     const shape = by === "hour" ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" };
@@ -20,7 +21,7 @@
   }
 
   function seriesOf(item, number) {
-    const value = (plot, raw) => (raw === null || raw === undefined ? "–" : number.format(raw));
+    const value = (plot, raw) => (raw === null || raw === undefined ? "" : number.format(raw));
     const common = { label: item.label, value, points: { show: false } };
     if (item.kind === "bars") {
       const fill = colour("--chart-bar");
@@ -29,7 +30,7 @@
     if (item.kind === "faint") {
       return { ...common, stroke: colour("--line-strong"), width: 1.5, dash: [4, 4] };
     }
-    return { ...common, stroke: colour(item.second ? "--second" : "--chart-line"), width: 2, points: { show: true, size: 5 } };
+    return { ...common, stroke: colour(LINES[item.line % LINES.length]), width: 2, points: { show: true, size: 5 } };
   }
 
   function draw(box) {
@@ -62,7 +63,7 @@
       ],
       series: [
         { label: "", value: (plot, raw) => (raw ? long.format(raw * 1000) : "") },
-        ...data.series.map((item) => seriesOf({ ...item, second: item.kind === "line" && lines++ > 0 }, number)),
+        ...data.series.map((item) => seriesOf({ ...item, line: item.kind === "line" ? lines++ : 0 }, number)),
       ],
     };
     box.replaceChildren();
