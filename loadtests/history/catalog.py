@@ -98,10 +98,7 @@ def catalog_rows(catalog: Catalog, history: History) -> Rows:
     return {
         "bots": (
             ("id", "username", "username_key", "created_at", "health", "health_at"),
-            [
-                (n, f"historia_{n}_bot", f"historia_{n}_bot", began, "ok", began)
-                for n in range(1, BOTS + 1)
-            ],
+            [(n, f"historia_{n}_bot", f"historia_{n}_bot", began, "ok", began) for n in range(1, BOTS + 1)],
         ),
         "pixels": (("id", "created_at"), [(_pixel(n), began) for n in range(1, PIXELS + 1)]),
         "links": (

@@ -218,7 +218,9 @@ class Life:
         retention, bound = SqlRetention(self.database.engine), MIDNIGHT + before
         await retention.aggregate_and_delete(bound, 3)
         await retention.delete_direct_starts(bound, 1)
-        await retention.delete_conversions(bound, 100)  # an event goes with all of its lanes, or is counted by what is left
+        await retention.delete_conversions(
+            bound, 100
+        )  # an event goes with all of its lanes, or is counted by what is left
 
     async def fold(self, limit: int) -> None:
         await self.database.rollups().fold(limit)
