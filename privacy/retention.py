@@ -424,8 +424,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         group=Text(
-            "Audit: what was done with personal data, in counts, and by which user of the dashboard",
-            "Auditoria: o que se fez, em contagens, e qual usuário do painel o fez",
+            "Audit: what was done with personal data, in counts, and the number of the dashboard's user who did it",
+            "Auditoria: o que se fez, em contagens, e o número do usuário do painel que o fez",
         ),
         store="sql",
         fields=_of("audit", "id at action detail"),
