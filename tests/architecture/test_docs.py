@@ -12,7 +12,7 @@ import pytest
 import typer
 from starlette.routing import Route
 
-from cli.main import app
+from cli.main import make_app
 from daemon.api import Api
 from daemon.openapi import describe
 from daemon.telegram_webhook import TelegramWebhook
@@ -59,7 +59,7 @@ def sections(page: Path) -> dict[str, str]:
 
 def test_every_command_and_option_is_in_the_reference_and_no_other() -> None:
     documented = sections(DOCS / "reference" / "cli.md")
-    known = dict(commands(typer.main.get_command(app)))
+    known = dict(commands(typer.main.get_command(make_app())))
     assert documented.keys() == known.keys()
     missing = {
         (command, option)
