@@ -64,9 +64,7 @@ def test_every_table_and_column_is_in_the_reference_of_stores_and_no_other() -> 
     rows = page.partition("\n## SQL\n")[2].partition("\n## ")[0].splitlines()
     found: dict[str, set[str]] = {}
     name = ""
-    for first, second in (
-        row.split("|")[1:3] for row in rows if row.startswith(("| `", "| |"))
-    ):
+    for first, second in (row.split("|")[1:3] for row in rows if row.startswith(("| `", "| |"))):
         name = first.strip(" `") or name
         found.setdefault(name, set()).update(re.findall(r"`([a-z_]+)`", second))
     assert found.pop("alembic_version") == {"version_num"}
