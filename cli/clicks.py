@@ -13,7 +13,6 @@ from backends.sql.books import Books, read_books
 from backends.sql.engine import make_engine
 from bot.associate import Associate, StartAnswer, StartRequest
 from cli.common import CLOCK, PATIENCE, Json, duration_ms, local_time, run, settings, show, stores_of
-from daemon.api import start_json
 from domain.books import MINUTE_MS
 from domain.clock import iso
 from domain.errors import ConfigError
@@ -116,6 +115,9 @@ def start(
             return await associate.start(StartRequest(bot=name, telegram_id=telegram_id, token=text))
 
     answer = run(redeem())
+    # The object of the API, whose server takes long to import.
+    from daemon.api import start_json
+
     show(start_json(answer), as_json=as_json, text=_start_text(answer, given))
 
 

@@ -1,4 +1,7 @@
-"""What every command needs: settings, output as text or JSON, coroutines run to their end."""
+"""What every command needs: settings, output as text or JSON, coroutines run to their end.
+
+Libraries that not every command needs are imported where they are used: whoever lists links does not wait for Redis's.
+"""
 
 import asyncio
 import json
@@ -8,23 +11,23 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from backends.build import Stores, open_stores
 from backends.sql.engine import Engine, make_engine
 from backends.sql.links import SqlCatalog
 from domain.clock import SystemClock
 from domain.errors import ConfigError
 from domain.observations import Silent
-from privacy.keyring import Keyring
 from privacy.secret_file import private_text
 from runtime.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from backends.build import Stores
 
 T = TypeVar("T")
 HANDS = "hands"
@@ -34,7 +37,13 @@ LARGEST_SECRET = 65_536
 # The answer is no; wrong usage or configuration; a store or the registry cannot be reached.
 EXIT_FAILED, EXIT_CONFIG, EXIT_STORE = 1, 2, 3
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-console = Console(highlight=False)
+
+
+def console() -> "Console":
+    """Standard output, with colours where it is a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -52,10 +61,13 @@ def show_table(headings: list[str], rows: list[list[str]], *, empty: str) -> Non
     if not rows:
         print(empty)
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*map(Text, row))  # what stands in brackets is text, not markup
-    console.print(table)
+    console().print(table)
 
 
 def read_secret(source: str, what: str) -> str:
@@ -103,8 +115,11 @@ async def catalog_of(settings: Settings) -> AsyncIterator[SqlCatalog]:
 
 
 @asynccontextmanager
-async def stores_of(settings: Settings) -> AsyncIterator[Stores]:
+async def stores_of(settings: Settings) -> AsyncIterator["Stores"]:
     """All stores, as a process beside the daemon: the daemon's spool to look into, and its own for a start, if need be."""
+    from backends.build import open_stores
+    from privacy.keyring import Keyring
+
     keyring = Keyring(settings.secrets, CLOCK)
     stores = open_stores(settings, CLOCK, Silent(), name=HANDS, person_key=keyring.person_key)
     await stores.open()

@@ -79,11 +79,11 @@ def _print(told: Explanation, words: Words) -> None:
     if told.advice:
         _line(Text(f"  → {told.advice}"))
     for story in told.stories:
-        console.print()
+        console().print()
         _line(Text(story.title, style="bold"))
         for step in story.steps:
             _print_step(step, words)
-    console.print()
+    console().print()
     for note in told.notes:
         _line(Text(note, style="dim"))
 
@@ -101,7 +101,7 @@ def _print_step(step: Step, words: Words) -> None:
 
 def _line(text: Text) -> None:
     """Whole, however wide the terminal is: commands in it are to be copied."""
-    console.print(text, soft_wrap=True)
+    console().print(text, soft_wrap=True)
 
 
 def _marked(verdict: Verdict, text: str, *, bold: bool) -> Text:

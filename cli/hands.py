@@ -14,6 +14,7 @@ from backends.sql.engine import Engine, make_engine
 from backends.sql.erasure import Copies, SqlErasures
 from backends.sql.retention import SqlRetention
 from backends.sql.subject import SqlSubjects
+from backends.sql.users import SqlUsers
 from cli.common import CLOCK, PATIENCE, beside_up, duration_ms, settings
 from daemon.erasure import Discarder, Erasure
 from daemon.retention import Retention
@@ -31,6 +32,7 @@ class Hands:
     keyring: Keyring
     erasures: SqlErasures
     subjects: SqlSubjects
+    users: SqlUsers
     ends: SqlRetention
     redis: RedisStore | None
     spools: LocalSpools
@@ -43,6 +45,7 @@ class Hands:
             keyring=keyring,
             erasures=SqlErasures(engine),
             subjects=SqlSubjects(engine),
+            users=SqlUsers(engine, CLOCK),
             ends=SqlRetention(engine),
             redis=redis,
             spools=local_spools(given),

@@ -1,81 +1,75 @@
-"""The `trilha` command."""
+"""The `trilha` command. It imports what is called, and no other command: all of them take a second to import."""
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 
 import typer
 
-from cli import (
-    alerts,
-    bot_accounts,
-    clicks,
-    conversions,
-    dashboard,
-    doctor,
-    drill,
-    explain,
-    export,
-    geoip,
-    keys,
-    links,
-    load,
-    outbox,
-    pixels,
-    privacy,
-    processes,
-    report,
-    rescore,
-    rollups,
-    subject,
-    up,
-    users,
-    webhooks,
-)
 from cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_STORE
 from domain.errors import InvalidToken, StoreError, TrilhaError
 
-app = typer.Typer(
-    name="trilha",
-    help="Click tracking for ads that lead into Telegram bots. Loses nothing when its stores fail, and can prove it.",
-    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 a store or the registry cannot be reached.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command()(up.up)
-app.command()(processes.serve)
-app.command()(processes.work)
-app.command()(processes.bot)
-app.command()(dashboard.dashboard)
-app.command()(processes.migrate)
-app.command()(doctor.doctor)
-app.command()(clicks.start)
-app.command()(conversions.conversion)
-app.command()(explain.explain)
-app.command()(clicks.accounting)
-app.command()(report.report)
-app.command()(rescore.rescore)
-app.command()(export.export)
-app.command()(subject.profile)
-app.add_typer(links.links, name="link")
-app.add_typer(bot_accounts.bots, name="bot-account")
-app.add_typer(webhooks.webhooks, name="webhook")
-app.add_typer(pixels.pixels, name="pixel")
-app.add_typer(clicks.click, name="click")
-app.add_typer(keys.keys, name="keys")
-app.add_typer(geoip.geoip, name="geoip")
-app.add_typer(outbox.outbox, name="outbox")
-app.add_typer(users.users, name="user")
-app.add_typer(rollups.rollups, name="rollups")
-app.add_typer(alerts.alerts, name="alerts")
-app.add_typer(privacy.privacy, name="privacy")
-app.add_typer(load.load, name="load")
-app.add_typer(drill.drill, name="drill")
+COMMANDS = {
+    "up": "up.up",
+    "serve": "processes.serve",
+    "work": "processes.work",
+    "bot": "processes.bot",
+    "dashboard": "dashboard.dashboard",
+    "migrate": "processes.migrate",
+    "doctor": "doctor.doctor",
+    "start": "clicks.start",
+    "conversion": "conversions.conversion",
+    "explain": "explain.explain",
+    "accounting": "clicks.accounting",
+    "report": "report.report",
+    "rescore": "rescore.rescore",
+    "export": "export.export",
+    "profile": "subject.profile",
+    "link": "links.links",
+    "bot-account": "bot_accounts.bots",
+    "webhook": "webhooks.webhooks",
+    "pixel": "pixels.pixels",
+    "click": "clicks.click",
+    "keys": "keys.keys",
+    "geoip": "geoip.geoip",
+    "outbox": "outbox.outbox",
+    "user": "users.users",
+    "rollups": "rollups.rollups",
+    "alerts": "alerts.alerts",
+    "privacy": "privacy.privacy",
+    "load": "load.load",
+    "drill": "drill.drill",
+}
+"""Each command or group of commands, in the order of the help: where in this room it is."""
+
+
+def make_app(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """The command with those of COMMANDS; all of them by default."""
+    app = typer.Typer(
+        name="trilha",
+        help="Click tracking for ads that lead into Telegram bots. Loses nothing when its stores fail, and can prove it.",
+        epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 a store or the registry cannot be reached.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    # With a callback it is a group, even of one.
+    app.callback()(lambda: None)
+    for name in names:
+        module, _, attribute = COMMANDS[name].partition(".")
+        found = getattr(import_module(f"cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
 
 
 def run() -> None:
     """Entry of the console script: our own errors become a sentence and an exit code."""
+    called = sys.argv[1:2]
     try:
-        app()
+        make_app(called if COMMANDS.keys() & called else COMMANDS)()
     except InvalidToken as error:
         _fail(f"the token is refused ({error.reason})", EXIT_FAILED)
     except StoreError as error:

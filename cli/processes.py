@@ -1,4 +1,4 @@
-"""The long-running commands, and the migration that comes before them."""
+"""The long-running commands, and the migration that comes before them. Each imports its own process only."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,11 +6,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from backends.sql.engine import make_engine
-from backends.sql.migrate import migrate as run_migrations
 from cli.common import CLOCK, PATIENCE, Json, run, settings, show
-from daemon.main import serve as serve_until
-from daemon.status import serve_status
-from daemon.worker import work as work_until
 from domain.clock import Clock
 from domain.errors import ConfigError
 from privacy.redact import redact_event
@@ -24,6 +20,8 @@ Process = Callable[[Settings, Clock, asyncio.Event], Awaitable[None]]
 
 def serve() -> None:
     """Answer clicks: the public redirect listener and the private listener (API, health, metrics)."""
+    from daemon.main import serve as serve_until
+
     _run_until_stopped(serve_until)
 
 
@@ -39,6 +37,9 @@ def bot() -> None:
 
 
 async def _work_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    from daemon.status import serve_status
+    from daemon.worker import work as work_until
+
     metrics = Metrics()
     working = asyncio.create_task(work_until(given, clock, stop, metrics))
     if given.work_bind is None:
@@ -57,6 +58,8 @@ async def _work_until(given: Settings, clock: Clock, stop: asyncio.Event) -> Non
 
 
 async def _bot_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    from daemon.status import serve_status
+
     try:
         from bot.main import Worker
     except ModuleNotFoundError as error:
@@ -86,6 +89,8 @@ def migrate(as_json: Json = False) -> None:
 
 async def migrate_with(given: Settings) -> tuple[str | None, str]:
     """Migrate the database of these settings."""
+    from backends.sql.migrate import migrate as run_migrations
+
     given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(given.sql, patience=PATIENCE)
     try:

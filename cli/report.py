@@ -75,7 +75,7 @@ def report(
     elif written:
         print("\n".join(f"written: {path}" for path in written))
     else:
-        terminal.show(console, found)
+        terminal.show(console(), found)
 
 
 def _period(period: str | None, since: str | None, until: str | None, now_ms: int, zone: ZoneInfo) -> Period:

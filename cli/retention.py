@@ -14,7 +14,7 @@ from cli.hands import Hands
 from daemon.retention import COUNTS, Done, Due, Retention
 from domain.clock import iso
 from privacy.keyring import Keyring
-from privacy.retention import ASIDE_DAYS
+from privacy.retention import ALERT_DAYS, ASIDE_DAYS
 from runtime.settings import Settings
 
 Now = Annotated[bool, typer.Option("--now", help="Do what is due, as `trilha work` does every few minutes.")]
@@ -77,6 +77,7 @@ def _rows(given: Settings, due: Due, done: Done | None) -> list[list[str]]:
         row("books", kept, None, "figures"),
         row("who was erased", kept, None, "erasures"),
         row("sessions of the dashboard", "7 days", None, "sessions"),
+        row("alerts, since they were over", f"{ALERT_DAYS} days", None, "alerts"),
         row("records set aside", f"{ASIDE_DAYS} days", due.files, "files"),
     ]
 

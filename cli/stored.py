@@ -21,6 +21,7 @@ from cli.hands import Hands, hands_of, moment, or_dash, pairs
 from daemon.stored import PeriodKey, categories, cells, notice_due, period_keys
 from daemon.subject import local_iso
 from domain.errors import ConfigError
+from domain.users import names_beside
 
 LATE_MS = 86_400_000
 
@@ -74,12 +75,14 @@ def audit(
     async def read() -> list[dict[str, Any]]:
         async with hands_of() as hands:
             lines = await hands.erasures.audit(since_ms=moment(since, hands.zone))
+            names = await hands.users.names()
             return [
                 {
                     "id": line.id,
                     "at": local_iso(line.at_ms, hands.zone),
                     "action": line.action,
                     "detail": line.detail,
+                    "names": names_beside(line.detail, names),
                 }
                 for line in lines
             ]
@@ -88,9 +91,14 @@ def audit(
     if as_json:
         show(found, as_json=True, text="")
         return
-    rows = [[str(line["id"]), line["at"], line["action"], pairs(line["detail"])] for line in found]
+    rows = [[str(line["id"]), line["at"], line["action"], _detail(line)] for line in found]
     empty = f"the audit has nothing since then ({given.timezone})"
     show_table(["no.", "at", "action", "detail"], rows, empty=empty)
+
+
+def _detail(line: dict[str, Any]) -> str:
+    beside = {key: f"{line['detail'][key]} ({name})" for key, name in line["names"].items()}
+    return pairs(line["detail"] | beside)
 
 
 async def _stored(hands: Hands) -> dict[str, Any]:

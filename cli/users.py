@@ -65,11 +65,17 @@ def list_users(as_json: Json = False) -> None:
         show([_listed(item) for item in found], as_json=True, text="")
         return
     rows = [
-        [item.user.name, item.user.role, str(item.sessions), local_time(item.seen_ms, given)]
+        [
+            str(item.user.id),
+            item.user.name,
+            item.user.role,
+            str(item.sessions),
+            local_time(item.seen_ms, given),
+        ]
         for item in found
     ]
     show_table(
-        ["name", "role", "sessions", "last seen"],
+        ["no.", "name", "role", "sessions", "last seen"],
         rows,
         empty="no users yet. Add one: trilha user add NAME --role owner",
     )
@@ -122,7 +128,7 @@ def _change(action: str, change: Any) -> User:
     async def whole() -> User:
         async with sql_of(given) as engine:
             user: User = await change(SqlUsers(engine, CLOCK))
-            await SqlAudit(engine, CLOCK).note(action, {"name": user.name, "role": user.role})
+            await SqlAudit(engine, CLOCK).note(action, {"whom": user.id, "role": user.role})
             return user
 
     return run(whole())
@@ -133,8 +139,12 @@ def _json(user: User) -> dict[str, Any]:
 
 
 def _listed(item: ListedUser) -> dict[str, Any]:
-    return _json(item.user) | {
-        "created_at": iso(item.created_ms),
-        "sessions": item.sessions,
-        "seen_at": None if item.seen_ms is None else iso(item.seen_ms),
-    }
+    return (
+        {"id": item.user.id}
+        | _json(item.user)
+        | {
+            "created_at": iso(item.created_ms),
+            "sessions": item.sessions,
+            "seen_at": None if item.seen_ms is None else iso(item.seen_ms),
+        }
+    )

@@ -15,7 +15,7 @@ from backends.spool import ASIDE
 from backends.sql.retention import Deleted, SqlRetention, Waiting
 from domain.clock import Clock
 from domain.errors import StoreError, TrilhaError
-from privacy.retention import ASIDE_DAYS
+from privacy.retention import ALERT_DAYS, ASIDE_DAYS
 from runtime.logs import get_logger
 from runtime.settings import Settings
 
@@ -39,6 +39,7 @@ class Bounds:
     originals_ms: int
     clicks_ms: int
     aside_ms: int
+    alerts_ms: int
     period: int
 
     @classmethod
@@ -48,6 +49,7 @@ class Bounds:
             originals_ms=now_ms - settings.sealed_days * DAY_MS,
             clicks_ms=now_ms - settings.click_days * DAY_MS,
             aside_ms=now_ms - ASIDE_DAYS * DAY_MS,
+            alerts_ms=now_ms - ALERT_DAYS * DAY_MS,
             period=now_ms // DAY_MS - settings.sealed_days,
         )
 
@@ -66,6 +68,7 @@ class Done:
     figures: int = 0
     erasures: int = 0
     sessions: int = 0
+    alerts: int = 0
     files: int = 0
     failed: tuple[str, ...] = ()
 
@@ -120,6 +123,7 @@ class Retention:
             self._forget,
             self._delete,
             self._delete_sessions,
+            self._delete_alerts,
             self._remove_files,
             self._leave_no_copy,
         ):
@@ -175,6 +179,9 @@ class Retention:
     async def _delete_sessions(self, _bounds: Bounds, done: Done) -> None:
         done.sessions = await self._sql.delete_sessions(self._clock.now_ms())
 
+    async def _delete_alerts(self, bounds: Bounds, done: Done) -> None:
+        done.alerts = await self._sql.delete_alerts(bounds.alerts_ms)
+
     async def _remove_files(self, bounds: Bounds, done: Done) -> None:
         done.files = await asyncio.to_thread(self._remove, bounds.aside_ms)
 
@@ -223,6 +230,7 @@ COUNTS = (
     "figures",
     "erasures",
     "sessions",
+    "alerts",
     "files",
 )
 

@@ -1,6 +1,7 @@
 """User: a person of the operator's who may use the dashboard."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -29,6 +30,14 @@ class ListedUser:
     created_ms: int
     sessions: int
     seen_ms: int | None
+
+
+def names_beside(detail: Mapping[str, object], names: Mapping[int, str]) -> dict[str, str]:
+    """The names of the users whose numbers a line of the audit has: `user` who did it, `whom` it was done to. Who was removed
+    has none.
+    """
+    numbers = ((key, detail.get(key)) for key in ("user", "whom"))
+    return {key: names[number] for key, number in numbers if isinstance(number, int) and number in names}
 
 
 def valid_user_name(text: str) -> str:

@@ -11,6 +11,7 @@ from privacy.access_log import KEEP_DAYS
 from privacy.retention_row import Basis, Life, Row, Store, Text
 
 ASIDE_DAYS = 28
+ALERT_DAYS = 90
 
 
 def fields_in(store: Store) -> Iterator[str]:
@@ -423,8 +424,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         group=Text(
-            "Audit: what was done with personal data, in counts, and by which user of the dashboard",
-            "Auditoria: o que se fez, em contagens, e qual usuário do painel o fez",
+            "Audit: what was done with personal data, in counts, and the number of the dashboard's user who did it",
+            "Auditoria: o que se fez, em contagens, e o número do usuário do painel que o fez",
         ),
         store="sql",
         fields=_of("audit", "id at action detail"),
@@ -494,14 +495,14 @@ TABLE: tuple[Row, ...] = (
         basis="legitimate interest",
     ),
     Row(
-        group=Text("Alerts: what is or was wrong", "Alertas: o que está ou esteve errado"),
+        group=Text("Alerts, from when they are over", "Alertas, a partir do momento em que terminam"),
         store="sql",
         fields=(
             *_of("alerts", "rule subject since fired_at told_at cleared_at resolved_at flaps version detail"),
             *_of("alert_judges", "node judged_at waits_since"),
         ),
         kind="open",
-        life=Life.days(90),
+        life=Life.days(ALERT_DAYS),
         ends=("deletion",),
         purpose="operation",
         basis="not personal data",

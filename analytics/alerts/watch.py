@@ -22,8 +22,6 @@ from runtime.logs import get_logger
 SELDOM_SECONDS = 300.0
 SOURCE_SECONDS = 20.0
 MOST_AT_ONCE = 5
-KEEP_MS = 90 * 86_400_000
-"""How long an alert that is over stays (privacy/retention.py says the same)."""
 GONE_MS = 7 * 86_400_000
 """A node whose worker has judged nothing for so long is no node any more."""
 _log = get_logger("trilha.alerts")
@@ -117,8 +115,8 @@ class Watch:
             return {}
 
     async def _forget(self, now_ms: int) -> Readings:
-        """Delete what is over since long, and alerts of nodes that are no more."""
-        await self._alerts.forget(ended_before_ms=now_ms - KEEP_MS, judged_before_ms=now_ms - GONE_MS)
+        """Delete nodes that are no more, and their alerts. Retention deletes what is over since long."""
+        await self._alerts.forget_judges(now_ms - GONE_MS)
         nodes = {judge.node for judge in await self._alerts.judges()}
         for key, state in (await self._alerts.load()).items():
             if (node := node_in(key.subject)) is not None and node not in nodes:

@@ -90,8 +90,8 @@ class Ask:
         return response
 
     async def audit(self, action: str, **detail: object) -> None:
-        """Add a line to the audit, with the user's name."""
-        await self.tools.audit(action, {"user": self.user.name, **detail})
+        """Add a line to the audit, with the user's number: a name would stay there for ever."""
+        await self.tools.audit(action, {"user": self.user.id, **detail})
 
     def page_url(self, **changes: object) -> str:
         """This page with its query changed; None takes a name out."""

@@ -97,7 +97,7 @@ class SignIn:
             return None
         user, hashed = found
         if not right:
-            await self._tools.audit("sign-in failed", {"user": user.name})
+            await self._tools.audit("sign-in failed", {"user": user.id})
             return None
         if self._passwords.outdated(hashed):
             await self._tools.users.rehash(user, hashed, await self._passwords.hash(password))
@@ -106,7 +106,7 @@ class SignIn:
     async def _begin(self, request: Request, user: User, onward: str) -> Response:
         await self._sessions.end(get_cookie(request, "session"))
         secret = await self._sessions.begin(user)
-        await self._tools.audit("sign-in", {"user": user.name})
+        await self._tools.audit("sign-in", {"user": user.id})
         response = RedirectResponse(path_of_ours(onward), 303)
         put_cookie(request, response, "session", secret, SESSION_SECONDS)
         drop_cookie(request, response, "form")

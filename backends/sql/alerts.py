@@ -65,15 +65,12 @@ class SqlAlerts:
 
         return await query(self._engine, read)
 
-    async def forget(self, *, ended_before_ms: int, judged_before_ms: int) -> int:
-        """Delete alerts that ended before that, and workers that have judged nothing since then; how many."""
-        gone = (
-            delete(alerts).where(alerts.c.resolved_at < ended_before_ms),
-            delete(alert_judges).where(alert_judges.c.judged_at < judged_before_ms),
-        )
+    async def forget_judges(self, before_ms: int) -> int:
+        """Delete workers that have judged nothing since then; how many."""
+        gone = delete(alert_judges).where(alert_judges.c.judged_at < before_ms)
 
         async def write(connection: AsyncConnection) -> int:
-            return sum([(await connection.execute(statement)).rowcount for statement in gone])
+            return (await connection.execute(gone)).rowcount
 
         return await transaction(self._engine, write)
 

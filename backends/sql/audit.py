@@ -18,7 +18,7 @@ class SqlAudit:
         self._clock = clock
 
     async def note(self, action: str, detail: Mapping[str, Any]) -> None:
-        """Add a line. `detail` holds names of users, counts and names of settings: nothing of a visitor."""
+        """Add a line. `detail` holds numbers of users, counts and what links, bots and keys are called: nothing of a visitor."""
         line = audit.insert().values(at=self._clock.now_ms(), action=action, detail=dict(detail))
 
         async def write(connection: AsyncConnection) -> None:

@@ -17,6 +17,8 @@ users = Table(
     Column("role", String(8), nullable=False),
     Column("created_at", UtcMillis, nullable=False),
     Column("disabled_at", UtcMillis),
+    # The audit names users by their number, for ever: SQLite would give that of a removed one to the next.
+    sqlite_autoincrement=True,
 )
 
 # SHA-256 of the session's secret, which only the browser has.

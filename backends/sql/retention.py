@@ -16,7 +16,7 @@ from sqlalchemy import Column, ColumnElement, Select, delete, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import empty_the_log, query, transaction, upsert
-from backends.sql.operator_schema import ended, sessions
+from backends.sql.operator_schema import alert_judges, alerts, ended, sessions
 from backends.sql.schema import (
     accounting,
     bot_users,
@@ -125,6 +125,16 @@ class SqlRetention:
         """Delete the sessions of the dashboard that have ended by themselves; how many."""
         gone = delete(sessions).where(ended(now_ms))
         return await transaction(self._engine, lambda connection: _changed(connection, gone))
+
+    async def delete_alerts(self, before_ms: int) -> int:
+        """Delete the alerts that were over before that, and the workers that have judged none since; how many rows."""
+        over = delete(alerts).where(alerts.c.resolved_at < before_ms)
+        silent = delete(alert_judges).where(alert_judges.c.judged_at < before_ms)
+
+        async def write(connection: AsyncConnection) -> int:
+            return await _changed(connection, over) + await _changed(connection, silent)
+
+        return await transaction(self._engine, write)
 
     async def originals_due(self, before_ms: int) -> Waiting:
         """Clicks whose original `forget_originals` would forget."""

@@ -60,6 +60,14 @@ class SqlUsers:
 
         return await query(self._engine, read)
 
+    async def names(self) -> dict[int, str]:
+        """The name of every user, by the number that the audit has."""
+
+        async def read(connection: AsyncConnection) -> dict[int, str]:
+            return {row.id: row.name for row in await connection.execute(select(users.c.id, users.c.name))}
+
+        return await query(self._engine, read)
+
     async def hash_of(self, name: str) -> tuple[User, str] | None:
         """The user of that name, in whatever case, and the hash of their password."""
         row = await one_row(self._engine, _named(name))

@@ -12,7 +12,8 @@ import pytest
 import typer
 from starlette.routing import Route
 
-from cli.main import app
+from backends.sql.tables import metadata
+from cli.main import make_app
 from daemon.api import Api
 from daemon.openapi import describe
 from daemon.telegram_webhook import TelegramWebhook
@@ -57,9 +58,22 @@ def sections(page: Path) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def test_every_table_and_column_is_in_the_reference_of_stores_and_no_other() -> None:
+    """A table's row names its columns; rows below without a name go on with it."""
+    page = (DOCS / "reference" / "stores.md").read_text()
+    rows = page.partition("\n## SQL\n")[2].partition("\n## ")[0].splitlines()
+    found: dict[str, set[str]] = {}
+    name = ""
+    for first, second in (row.split("|")[1:3] for row in rows if row.startswith(("| `", "| |"))):
+        name = first.strip(" `") or name
+        found.setdefault(name, set()).update(re.findall(r"`([a-z_]+)`", second))
+    assert found.pop("alembic_version") == {"version_num"}
+    assert found == {table.name: {*table.columns.keys()} for table in metadata.sorted_tables}
+
+
 def test_every_command_and_option_is_in_the_reference_and_no_other() -> None:
     documented = sections(DOCS / "reference" / "cli.md")
-    known = dict(commands(typer.main.get_command(app)))
+    known = dict(commands(typer.main.get_command(make_app())))
     assert documented.keys() == known.keys()
     missing = {
         (command, option)

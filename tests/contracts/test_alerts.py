@@ -30,6 +30,7 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.operator_schema import alerts
 from backends.sql.outbox import SqlOutbox
+from backends.sql.retention import SqlRetention
 from backends.sql.rollup_schema import rollup_hours, start_changes
 from backends.sql.schema import bots, outbox
 from backends.sql.signs import SqlSigns
@@ -494,7 +495,10 @@ async def test_what_is_over_since_long_is_deleted_and_nothing_else(room: Room) -
         AlertKey("lane_held", "b"), None, AlertState(since_ms=old, fired_ms=old, resolved_ms=NOW)
     )
     await stored.change(AlertKey("lane_held", "c"), None, AlertState(since_ms=old, fired_ms=old, told_ms=NOW))
-    await stored.forget(ended_before_ms=NOW - 90 * DAY_MS, judged_before_ms=NOW - DAY_MS)
+    for node, judged in ((0, old), (1, NOW)):
+        await stored.beat(JudgeStatus(node=node, judged_ms=judged, waits_since_ms=None))
+    assert await SqlRetention(room.engine).delete_alerts(NOW - 90 * DAY_MS) == 2
+    assert [judge.node for judge in await stored.judges()] == [1]
     assert {key.subject for key in await stored.load()} == {"b", "c"}
 
 

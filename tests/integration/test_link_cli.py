@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.main import make_app
 from domain.errors import ConfigError
 
 OFFER = {"text": "Ver a oferta", "url": "https://loja.example.com/?a=b"}
@@ -23,7 +23,7 @@ class Hands:
 
     def __call__(self, *words: str, given: str | bytes = "", refused: bool = False) -> str:
         """What a command said; when it is to be refused, why."""
-        done = self.runner.invoke(app, words, input=given)
+        done = self.runner.invoke(make_app(), words, input=given)
         if not refused:
             assert done.exit_code == 0, (done.output, done.exception)
             return done.output

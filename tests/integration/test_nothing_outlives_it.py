@@ -22,11 +22,13 @@ from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
+from backends.sql.operator_schema import IDLE_MS, LONGEST_MS, alert_judges, alerts, sessions
 from backends.sql.outbox import SqlOutbox
 from backends.sql.people import SqlPeople
 from backends.sql.retention import SqlRetention
 from backends.sql.schema import outbox
 from backends.sql.tables import metadata
+from backends.sql.users import SqlUsers
 from chaos.servers import ValkeyServer
 from daemon.retention import DAY_MS, Retention
 from daemon.settle import Settler
@@ -63,6 +65,10 @@ HOUR = timedelta(hours=1)
 LANE = "meta/123456789"
 # Filled by the scoring, which does not run here, or only when something else empties the row.
 NEVER_SET = {"clicks.scored_at", "clicks.erased_at"}
+# An alert that is over, and the worker that judged it.
+ALERT = {"rule": "lane_held", "subject": LANE, "detail": {"measured": 1.0}}
+ALERT |= dict.fromkeys(("since", "fired_at", "told_at", "cleared_at", "resolved_at"), NOW)
+JUDGE = {"node": 0, "judged_at": NOW, "waits_since": NOW}
 REPORTED = {"event": "Purchase", "event_at": NOW, "next_at": NOW, "state": "pending"}
 REPORTED |= {"bot_id": 1, "telegram_id": 8, "value": 5_000_000, "currency": "BRL", "order_id": "A-1"}
 REPORTED |= {"custom": {"content_name": "x"}, "person": {"em": ["00"]}}
@@ -111,6 +117,7 @@ class House:
         catalog = SqlCatalog(self.engine, self.clock)
         await catalog.add_bot("shop_bot")
         await catalog.add_link("one", bot="shop_bot", pixel="123456789")
+        await self._operate()
         await SqlErasures(self.engine).erase(99, person_key=person_key(99), at_ms=NOW)
         redis = RedisStore(self.valkey.url, ttl_ms=self.settings.click_ttl * 1000)
         await redis.probe()
@@ -127,6 +134,19 @@ class House:
         aside.parent.mkdir(mode=0o700)
         aside.write_bytes(encode(self.click))
         os.utime(aside, (NOW / 1000, NOW / 1000))
+
+    async def _operate(self) -> None:
+        """Somebody who is at the dashboard to the end of their session, and an alert."""
+        user = await SqlUsers(self.engine, self.clock).add("Ana", "owner", "a hash")
+        times = {
+            "created_at": NOW,
+            "seen_at": NOW + LONGEST_MS - IDLE_MS // 2,
+            "expires_at": NOW + LONGEST_MS,
+        }
+        async with self.engine.begin() as connection:
+            await connection.execute(sessions.insert(), {"digest": bytes(32), "user_id": user.id, **times})
+            await connection.execute(alerts.insert(), ALERT)
+            await connection.execute(alert_judges.insert(), JUDGE)
 
     async def settle(self) -> None:
         settler = Settler(
@@ -163,6 +183,10 @@ class House:
         done = await self.retention.pass_()
         assert done.failed == ()
         await Sharing(Keyring(self.settings.secrets, self.clock), SqlKeys(self.engine), self.clock).exchange()
+
+    def life(self, row: Row) -> timedelta:
+        """Its span; none at all where no clock ends it."""
+        return row.life.under(self.settings) or timedelta()
 
     async def values_of(self, row: Row) -> dict[str, int]:
         """How many values there are in each column of the row."""
@@ -243,13 +267,15 @@ async def test_nothing_outlives_its_row_of_the_retention_table(house: House, log
     assert spools_under(house.settings.spools) == []
 
     # Keys end by whole days: `test_files_and_keys_of_days_end_with_their_rows`.
-    ending = rows("sql", lambda row: row.life.under(house.settings) is not None and row.kind != "secret")
-    assert len({row.life for row in ending}) == 2
-    for row in sorted(ending, key=lambda row: row.life.under(house.settings) or HOUR):
-        life = row.life.under(house.settings) or HOUR
+    ending = rows(
+        "sql", lambda row: "shared_keys.wrapped" not in row.fields and house.life(row) > timedelta()
+    )
+    assert {house.life(row).days for row in ending} == {7, 90, 396}
+    for row in sorted(ending, key=house.life):
+        life = house.life(row)
         if house.clock.now_ms() < NOW + (life - HOUR) / timedelta(milliseconds=1):
             await house.at(life - HOUR)
-            kept = [await house.values_of(each) for each in ending if each.life == row.life]
+            kept = [await house.values_of(each) for each in ending if house.life(each) == life]
             empty = {name for values in kept for name, n in values.items() if n == 0}
             assert empty <= NEVER_SET
             await house.at(life + HOUR)

@@ -18,7 +18,7 @@ from backends.sql.engine import make_engine
 from backends.sql.outbox import SqlOutbox
 from backends.sql.pixels import SqlPixels
 from backends.sql.schema import outbox
-from cli.main import app
+from cli.main import make_app
 from domain.clock import SystemClock
 from domain.conversions import meta_lane
 from domain.errors import ConfigError
@@ -65,7 +65,7 @@ class Hands:
 
     def run(self, *words: str, given: str = "", code: int = 0, env: dict[str, str] | None = None) -> str:
         """What a command says; code 2: why it is refused."""
-        done = self.runner.invoke(app, words, input=given, env=env)
+        done = self.runner.invoke(make_app(), words, input=given, env=env)
         self.said += f"{done.output}{done.exception}"
         if code == 2:
             assert isinstance(done.exception, ConfigError), (done.output, done.exception)

@@ -50,11 +50,34 @@ def test_a_user_is_added_listed_changed_and_removed_and_the_audit_has_it(
     trilha("user", "password", "bob", given="another password")
     trilha("user", "remove", "bob", "--yes")
     assert "bob" not in trilha("user", "list").out
-    noted = [row.action for row in rows(sqlite_tables, select(audit).order_by(audit.c.id))]
-    assert noted == ["user add", "user add", "user role", "user password", "user remove"]
+    noted = rows(sqlite_tables, select(audit).order_by(audit.c.id))
+    assert [row.detail["whom"] for row in noted] == [1, 2, 2, 2, 2]
+    assert "bob" not in str(noted).lower()
+    assert [row.action for row in noted] == [
+        "user add",
+        "user add",
+        "user role",
+        "user password",
+        "user remove",
+    ]
     (ana,) = rows(sqlite_tables, select(users))
     assert asyncio.run(Passwords().matches(PASSWORD, ana.password))
     assert PASSWORD not in trilha.said
+
+
+def test_the_audit_shows_a_users_name_beside_the_number_for_as_long_as_they_are_one(trilha: Commands) -> None:
+    """The number of somebody who was removed is nobody else's afterwards."""
+    trilha("keys", "create")
+    trilha("user", "add", "Ana", "--role", "owner", given=PASSWORD)
+    trilha("user", "add", "bob", "--role", "analyst", given=PASSWORD)
+    assert "whom 2 (bob), role analyst" in trilha("privacy", "audit").out
+    trilha("user", "remove", "bob", "--yes")
+    trilha("user", "add", "Bia", "--role", "analyst", given=PASSWORD)
+    assert [each["id"] for each in json.loads(trilha("user", "list", "--json").out)] == [1, 3]
+    lines = json.loads(trilha("privacy", "audit", "--json").out)
+    assert [line["names"].get("whom") for line in lines] == ["Ana", None, None, "Bia"]
+    shown = trilha("privacy", "audit").out
+    assert ("whom 1 (Ana)" in shown, "whom 3 (Bia)" in shown, "bob" in shown) == (True, True, False)
 
 
 def test_a_password_may_be_a_file_that_others_cannot_read(trilha: Commands, tmp_path: Path) -> None:

@@ -169,7 +169,8 @@ def test_its_death_by_sigkill_leaves_no_orphans(up: Up) -> None:
     up.process.wait(10)
     gone, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
-    assert len(gone) == 3
+    assert set(gone) == set(family)
+    assert len(family) >= 3  # the dashboard comes last
 
 
 def test_a_child_that_dies_is_started_again(up: Up) -> None:

@@ -24,7 +24,7 @@ from backends.sql.engine import make_engine, transaction
 from backends.sql.pixels import SqlPixels
 from backends.sql.schema import outbox
 from backends.sql.webhooks import SqlWebhooks
-from cli.main import app
+from cli.main import make_app
 from daemon.conversions import report_request
 from daemon.shapes import ConversionBody
 from daemon.worker import work
@@ -162,7 +162,7 @@ def commands(site: Site) -> str:
         ("pixel", "status", "--quality"), ("pixel", "status", "--json"), ("pixel", "test", PIXEL, "--code", "TEST1"),
         ("webhook", "list", "--json"), ("webhook", "test", "crm", "--json"), ("doctor",), ("outbox", "retry", "--dry-run"),
     ):  # fmt: skip
-        done = runner.invoke(app, words)
+        done = runner.invoke(make_app(), words)
         assert done.exit_code in {0, 1}, (words, done.output, done.exception)
         said += done.output + str(done.exception)
     return said
@@ -235,7 +235,7 @@ async def test_no_process_shows_a_secret_in_its_arguments_or_takes_one_as_an_opt
     """Options take the names of files; the worker is started with settings in its environment."""
     runner = CliRunner()
     for words in (("pixel", "add"), ("pixel", "token"), ("webhook", "add"), ("conversion",)):
-        helped = runner.invoke(app, [*words, "--help"], env={"COLUMNS": "200"}).output
+        helped = runner.invoke(make_app(), [*words, "--help"], env={"COLUMNS": "200"}).output
         options = {word.strip(",") for word in helped.split() if word.startswith("--")}
         assert not options & {"--secret", "--app-secret", "--access-token", "--email", "--phone"}, words
     arguments = Path(f"/proc/{os.getpid()}/cmdline").read_bytes()

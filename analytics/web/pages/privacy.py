@@ -10,7 +10,7 @@ from analytics.web.page import Ask, Missing, Page
 from analytics.web.retention import calendar
 from analytics.web.rights import Rights
 from domain.people import Held, telegram_id_of
-from domain.users import Role
+from domain.users import Role, names_beside
 
 LINES = 200
 MAY: tuple[Role, ...] = ("owner", "dpo")
@@ -70,12 +70,13 @@ async def _page(ask: Ask) -> Response:
     rights = _rights(ask)
     due = await rights.due()
     lines = await rights.audit(LINES)
+    names = await ask.tools.users.names()
     return ask.render(
         "privacy",
         calendar=calendar(ask.tools.settings, ask.language),
         due=due,
         waits=any(item.rows for item in due),
-        lines=[(line, _said(line.detail)) for line in lines],
+        lines=[(line, _said(line.detail, names)) for line in lines],
     )
 
 
@@ -93,8 +94,11 @@ def _rights(ask: Ask) -> Rights:
     return ask.tools.rights
 
 
-def _said(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in detail.items())
+def _said(detail: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    known = names_beside(detail, names)
+    return ", ".join(
+        f"{key} {value} ({known[key]})" if key in known else f"{key} {value}" for key, value in detail.items()
+    )
 
 
 PAGES = (

@@ -54,10 +54,10 @@ async def add_user(ask: Ask) -> Response:
     name = fields.get("name", "").strip()
     try:
         role = _role(fields.get("role", ""))
-        await ask.tools.users.add(name, role, await Passwords().hash(fields.get("password", "")))
+        added = await ask.tools.users.add(name, role, await Passwords().hash(fields.get("password", "")))
     except ConfigError as error:
         return await _page(ask, mistake=str(error), typed_user=(name, fields.get("role", "")))
-    await ask.audit("user add", name=name, role=role)
+    await ask.audit("user add", whom=added.id, role=role)
     return ask.go("/settings", "settings.user_added")
 
 
@@ -82,15 +82,15 @@ async def _change(ask: Ask, what: str, name: str, value: str) -> Response:
     users = ask.tools.users
     try:
         if what == "role":
-            await users.set_role(name, _role(value))
+            changed = await users.set_role(name, _role(value))
         elif what == "password":
-            await users.set_password(name, await Passwords().hash(value))
+            changed = await users.set_password(name, await Passwords().hash(value))
         else:
-            await users.remove(name)
+            changed = await users.remove(name)
     except ConfigError as error:
         return await _page(ask, mistake=str(error))
     detail = {"role": value} if what == "role" else {}
-    await ask.audit(f"user {what}", name=name, **detail)
+    await ask.audit(f"user {what}", whom=changed.id, **detail)
     return ask.go("/settings", f"settings.user_{what}")
 
 

@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.Column("disabled_at", _TIME),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("name_key", name=op.f("uq_users_name_key")),
+        # The audit names users by their number, for ever: SQLite would give that of a removed one to the next.
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "sessions",
