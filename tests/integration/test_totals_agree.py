@@ -279,7 +279,7 @@ def _report_is(said: dict[str, Any], counted: Counted) -> None:
 
 
 def _ads_page_is(page: str, counted: Counted, rows: list[Any]) -> None:
-    """The row of the totals: clicks, share of people, starts, match, two waits, sales, then money and money a click."""
+    """The numbers in the row of the totals: clicks, starts, match, two waits, sales, then money and money a click."""
     (total,) = re.findall(r"<tfoot>(.*?)</tfoot>", page, re.DOTALL)
     cells = [_text(cell) for cell in re.findall(r'<td class="number">(.*?)</td>', total, re.DOTALL)]
     mine = {row["id"] for row in counted.clicks} | {row["id"] for row in counted.alone}
@@ -288,10 +288,10 @@ def _ads_page_is(page: str, counted: Counted, rows: list[Any]) -> None:
         for row in rows
         if row["event"] == "Purchase" and row["click_id"] in mine and not row["lane"].startswith("webhook/")
     ]
-    assert (_number(cells[0]), _number(cells[2]), _number(cells[6])) == (
+    assert (_number(cells[0]), _number(cells[1]), _number(cells[5])) == (
         len(counted.clicks), len(counted.started), len(sales),
     )  # fmt: skip
-    shown = sorted(_number(cell) for cell in cells[7::2])
+    shown = sorted(_number(cell) for cell in cells[6::2])
     worth = Counter()
     for row in sales:
         worth[row["currency"]] += row["value"]
