@@ -11,7 +11,7 @@ from tests.browser.house import BOT
 from tests.browser.watched import DESKTOP, PHONE, Watched
 
 SIZES = pytest.mark.parametrize(
-    ("size", "slug", "person"), [(DESKTOP, "natal", 7001), (PHONE, "verao", 7002)]
+    ("size", "slug", "person"), [(DESKTOP, "natal", 5_512_345_678), (PHONE, "verao", 5_512_345_679)]
 )
 LIVE_MS = 3000
 """Within which a click and its start are on the live page."""
