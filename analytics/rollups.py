@@ -3,9 +3,12 @@
 import asyncio
 from typing import Protocol
 
+from domain.batch_size import BatchSize
 from domain.clock import Clock
 
 LIMIT = 2000
+# Starts and settling wait for SQLite's one writer meanwhile.
+TARGET_SECONDS = 0.05
 FOLDING_SECONDS = 1.0
 
 
@@ -23,12 +26,15 @@ class Watcher(Protocol):
 
 
 class Rollups:
-    """Folds what waits. After each step it rests for as long as the step took, so that settling has its turn."""
+    """Folds what waits, in transactions of about a twentieth of a second. After each it rests for as long as it took, so that
+    starts and settling have their turn.
+    """
 
     def __init__(self, store: Folds, clock: Clock, watcher: Watcher) -> None:
         self._store = store
         self._clock = clock
         self._watcher = watcher
+        self._size = BatchSize(LIMIT, TARGET_SECONDS)
 
     async def pass_(self) -> int:
         """Fold until nothing waits; how many changes. Raises StoreUnavailable; what is not folded goes on waiting."""
@@ -44,11 +50,12 @@ class Rollups:
             pass
 
     async def _step(self) -> int:
-        began = self._clock.monotonic()
-        folded = await self._store.fold(LIMIT)
+        began, limit = self._clock.monotonic(), self._size.now
+        folded = await self._store.fold(limit)
         took = self._clock.monotonic() - began
+        self._size.took(folded, took)
         # Less than was asked for: nothing waited any more.
-        self._watcher.rollups(folded, await self._store.waiting() if folded >= LIMIT else 0)
+        self._watcher.rollups(folded, await self._store.waiting() if folded >= limit else 0)
         if folded:
             await asyncio.sleep(took)
         return folded

@@ -15,6 +15,7 @@ from uuid import UUID
 from backends.codec import Record, encode
 from backends.spool import Entry, Spool
 from domain.attribution import Start
+from domain.batch_size import BatchSize
 from domain.books import BookEntry
 from domain.click import Click, Tombstone
 from domain.clock import Clock
@@ -27,28 +28,12 @@ from runtime.logs import get_logger
 T = TypeVar("T")
 Enrich = Callable[[Sequence[Click]], Mapping[UUID, Enrichment]]
 LogAccesses = Callable[[Sequence[Click]], None]
-SMALLEST_BATCH = 25
 TARGET_SECONDS = 0.25
 _log = get_logger("trilha.settle")
 
 
 def no_access_log(_clicks: Sequence[Click]) -> None:
     """Keeps none: what is settled without TRILHA_ACCESS_LOG."""
-
-
-class BatchSize:
-    """How many records one transaction takes: as many as the database writes in about a quarter of a second."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.now = min(most, 4 * SMALLEST_BATCH)
-
-    def took(self, records: int, seconds: float) -> None:
-        """Learn from a transaction: half as many after a slow one, half as many again after a quick full one."""
-        if seconds > TARGET_SECONDS:
-            self.now = max(min(SMALLEST_BATCH, self._most), self.now // 2)
-        elif records >= self.now and seconds < TARGET_SECONDS / 2:
-            self.now = min(self._most, self.now + self.now // 2)
 
 
 @dataclass(slots=True)
@@ -101,7 +86,7 @@ class Settler:
         self._enrich = enrich
         self._log_accesses = log_accesses
         self._clock = clock
-        self._size = BatchSize(batch)
+        self._size = BatchSize(batch, TARGET_SECONDS)
         self._spools: dict[Path, Spool] = {}
         self._left_out: set[Path] = set()
         # A spool's calls all come from one thread, and none of them blocks the loop.

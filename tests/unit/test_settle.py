@@ -16,8 +16,9 @@ from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.migrate import migrate
 from backends.sql.schema import accounting, clicks, outbox, starts
-from daemon.settle import BatchSize, Settler
+from daemon.settle import TARGET_SECONDS, Settler
 from domain.attribution import Start
+from domain.batch_size import BatchSize
 from domain.books import BookEntry
 from domain.click import Click
 from domain.clock import ManualClock
@@ -239,7 +240,7 @@ async def test_an_empty_spool_goes_once_its_writer_has_gone_and_not_before(bench
 
 
 def test_the_batch_grows_while_sql_is_quick_and_halves_when_it_is_slow() -> None:
-    size = BatchSize(2000)
+    size = BatchSize(2000, TARGET_SECONDS)
     seen = []
     for _ in range(9):
         size.took(size.now, 0.01)
