@@ -13,5 +13,7 @@ async def test_a_pixel_that_does_not_answer_makes_no_other_wait(tmp_path: Path) 
     """
     phases = await measured(tmp_path)
     print(f"\n{table(phases)}")
-    assert all(phase.calls_to_dead > 0 for phase in phases if phase.dead)
+    # Later on its lane rests longer than a phase lasts; at first it is called all the time.
+    assert next(phase for phase in phases if phase.dead).calls_to_dead > 0
+    assert sum(phase.calls_to_dead for phase in phases) >= 3
     assert ratio(phases) < 2.0, table(phases)
