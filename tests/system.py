@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 BOT = "journey_bot"
 SLUG = "journey"
 READY_SECONDS = 20.0
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 180.0
 POLL = 0.02
 
 
