@@ -1,8 +1,7 @@
 """A redirect is what it is, whatever becomes of the dashboard: asked for everything at once, or killed.
 
-How many clicks reach a store within the deadline is up to the machine, too, and others use it. So the share of them is compared
-with that of the moment before, without a dashboard, and several times: what others do is at its worst now and then, what a
-dashboard did to redirects would be there each time. Nothing is compared with a figure of another machine's, nor with a time.
+How many clicks reach a store within 50 ms is up to the machine, too, and others use it. Here the daemon has five seconds, which
+no machine needs: whatever is not stored then was held up by something. What a dashboard costs in milliseconds is no test's to say.
 """
 
 from __future__ import annotations
@@ -25,9 +24,8 @@ from privacy.passwords import Passwords
 from tests.system import System
 
 ME = Account(name="olga", password="correct horse battery")
-RATE, SECONDS, READERS, ROUNDS = 50, 2, 4, 3
-AS_DURABLE = 0.9
-"""Of the share that was acknowledged without a dashboard just before, in the best of the rounds."""
+RATE, SECONDS, READERS, ROUNDS = 50, 2, 4, 2
+DEADLINE_MS = "5000"
 
 
 class Readers:
@@ -89,8 +87,8 @@ def receipts(system: System) -> dict[str, float]:
 METRIC = "trilha_receipts_total"
 
 
-async def round_of(system: System, base: str) -> float:
-    """Without a dashboard, beside one that is read, and while it is killed: the worse of those to the first."""
+async def round_of(system: System, base: str) -> tuple[float, float, float]:
+    """The shares without a dashboard, beside one that is read, and while it is killed."""
     alone = await phase(system)
     system.start("dashboard")
     pages = await asyncio.to_thread(opened, base)
@@ -99,21 +97,23 @@ async def round_of(system: System, base: str) -> float:
         beside = await phase(system)
         assert set(readers.statuses) == {200}
         killed = await phase(system, lambda: system.kill("dashboard"))
-    return min(beside, killed) / alone if alone else 0.0
+    return alone, beside, killed
 
 
 async def test_redirects_and_what_they_promise_are_the_same_with_a_dashboard_under_load_and_without_one(
     tmp_path: Path, valkey: ValkeyServer
 ) -> None:
     port = free_port()
-    system = await System.on_sqlite(tmp_path, valkey.url, dashboard_bind=f"127.0.0.1:{port}")
+    system = await System.on_sqlite(
+        tmp_path, valkey.url, dashboard_bind=f"127.0.0.1:{port}", deadline_ms=DEADLINE_MS
+    )
     engine = make_engine(system.sql_url, patience=30)
     await SqlUsers(engine, system.clock).add(ME.name, "owner", await Passwords().hash(ME.password))
     await close_engine(engine)
     try:
         system.start()
         shares = [await round_of(system, f"http://127.0.0.1:{port}") for _ in range(ROUNDS)]
-        assert max(shares) >= AS_DURABLE, shares
+        assert shares == [(1.0, 1.0, 1.0)] * ROUNDS
         books = await system.settled_books(issued=ROUNDS * 3 * RATE * SECONDS)
         assert books.faults == []
         assert books.issued == ROUNDS * 3 * RATE * SECONDS
