@@ -34,6 +34,9 @@ class SqlReader:
         """The rows of each question, whose columns are attributes; all as of one moment. Raises StoreUnavailable."""
 
         async def read(connection: AsyncConnection) -> list[Sequence[Any]]:
+            if connection.dialect.name == "postgresql":
+                # A plan for any period is two times slower over three months than the plan for them; to plan takes 0.4 ms.
+                await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
             return [(await connection.execute(text(q.sql), dict(q.values))).all() for q in questions]
 
         return await snapshot(self._engine, read)
