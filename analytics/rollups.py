@@ -1,6 +1,7 @@
 """Rollups kept up: folding all day, in small steps, beside settling."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from domain.batch_size import BatchSize
@@ -10,6 +11,7 @@ LIMIT = 2000
 # Starts and settling wait for SQLite's one writer meanwhile.
 TARGET_SECONDS = 0.05
 RESTS = 3
+RESTS_BEHIND = 60
 FOLDING_SECONDS = 1.0
 
 
@@ -26,15 +28,23 @@ class Watcher(Protocol):
     def rollups(self, folded: int, waiting: int, /) -> None: ...
 
 
+def nobody_is_behind() -> bool:
+    """For whoever folds while nothing settles."""
+    return False
+
+
 class Rollups:
-    """Folds what waits, in transactions of about a twentieth of a second. After each it rests three times as long as it took: starts
-    and settling come first, and a backlog of theirs is never slowed by much.
+    """Folds what waits, in transactions of about a twentieth of a second. After each it rests three times as long as it took, and
+    sixty times while settling is behind: clicks and starts come first, and a report that is late is late by little.
     """
 
-    def __init__(self, store: Folds, clock: Clock, watcher: Watcher) -> None:
+    def __init__(
+        self, store: Folds, clock: Clock, watcher: Watcher, *, behind: Callable[[], bool] = nobody_is_behind
+    ) -> None:
         self._store = store
         self._clock = clock
         self._watcher = watcher
+        self._behind = behind
         self._size = BatchSize(LIMIT, TARGET_SECONDS)
 
     async def pass_(self) -> int:
@@ -58,5 +68,5 @@ class Rollups:
         # Less than was asked for: nothing waited any more.
         self._watcher.rollups(folded, await self._store.waiting() if folded >= limit else 0)
         if folded:
-            await asyncio.sleep(RESTS * took)
+            await asyncio.sleep((RESTS_BEHIND if self._behind() else RESTS) * took)
         return folded

@@ -89,6 +89,8 @@ class Settler:
         self._size = BatchSize(batch, TARGET_SECONDS)
         self._spools: dict[Path, Spool] = {}
         self._left_out: set[Path] = set()
+        self.behind = False
+        """Whether a spool has just given a whole batch: there is more where it came from."""
         # A spool's calls all come from one thread, and none of them blocks the loop.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settle")
 
@@ -110,9 +112,12 @@ class Settler:
         A spool that cannot be read or trimmed holds up itself, not the others.
         """
         await self._in_thread(self._find_spools)
-        moved = 0
+        moved, behind = 0, False
         for spool in list(self._spools.values()):
-            moved += await self._settle(spool)
+            whole = self._size.now
+            settled = await self._settle(spool)
+            moved, behind = moved + settled, behind or settled >= whole
+        self.behind = behind
         return moved
 
     async def close(self) -> None:

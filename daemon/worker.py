@@ -83,7 +83,12 @@ async def work(
     redis = open_redis(settings)
     erasures = SqlErasures(engine)
     discarder = Discarder(erasures=erasures, redis=redis, spools=local_spools(settings), clock=clock)
-    rollups = Rollups(SqlRollups(engine, settings.timezone, Tally), clock, observer or Silent())
+    rollups = Rollups(
+        SqlRollups(engine, settings.timezone, Tally),
+        clock,
+        observer or Silent(),
+        behind=lambda: settler.behind,
+    )
     beside = (
         (rollups.pass_, FOLDING_SECONDS),
         (Sharing(keyring, SqlKeys(engine), clock).refresh, KEYS_SECONDS),

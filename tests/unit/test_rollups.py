@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from analytics.rollups import LIMIT, TARGET_SECONDS, Rollups
 from domain.clock import ManualClock
 from runtime.metrics import Metrics
@@ -69,3 +71,15 @@ async def test_at_the_end_no_fold_begins_after_its_time() -> None:
     assert store.folds == 4
     await Rollups(store, clock, Metrics()).finish(-1)
     assert store.folds == 4
+
+
+async def test_while_settling_is_behind_folding_rests_much_longer_and_still_ends() -> None:
+    """A backlog heals beside live clicks: whoever folds takes less of the machine than whoever settles."""
+    rested = dict[bool, float]()
+    for behind in (False, True):
+        clock, loop = ManualClock(), asyncio.get_running_loop()
+        rollups = Rollups(Waiting(500, clock), clock, Metrics(), behind=lambda behind=behind: behind)
+        began = loop.time()
+        assert await rollups.pass_() == 500
+        rested[behind] = loop.time() - began
+    assert rested[True] > 5 * rested[False]

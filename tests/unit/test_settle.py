@@ -117,6 +117,15 @@ async def test_every_record_of_every_spool_moves_and_the_spools_are_empty(bench:
     assert (await bench.count(starts), await bench.count(outbox), await bench.count(accounting)) == (3, 3, 3)
 
 
+async def test_settling_is_behind_while_a_spool_gives_whole_batches(bench: Workbench) -> None:
+    """What others do in SQL gives way meanwhile."""
+    bench.spool(*(full_click() for _ in range(160)))
+    seen = [bench.settler.behind]
+    while await bench.settler.once():
+        seen.append(bench.settler.behind)
+    assert (seen[:2], bench.settler.behind) == ([False, True], False)
+
+
 async def test_nothing_is_trimmed_when_sql_is_down(bench: Workbench) -> None:
     bench.spool(*(full_click() for _ in range(3)))
     before = bench.waiting()
