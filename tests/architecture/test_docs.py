@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from backends.sql.tables import metadata
 from cli.main import make_app
+from cli.reference_pages import FOLDER, pages
 from daemon.api import Api
 from daemon.openapi import describe
 from daemon.telegram_webhook import TelegramWebhook
@@ -82,6 +83,12 @@ def test_every_command_and_option_is_in_the_reference_and_no_other() -> None:
         if option != "--help" and option not in documented[command]
     }
     assert not missing
+
+
+@pytest.mark.parametrize(("name", "text"), pages().items(), ids=pages())
+def test_pages_that_are_read_off_the_code_are_of_this_code(name: str, text: str) -> None:
+    """`python -m cli.reference_pages` writes them."""
+    assert (FOLDER / name).read_text() == text
 
 
 def test_every_path_of_the_private_listener_is_in_both_references_and_no_other() -> None:
