@@ -1,0 +1,1 @@
+"""Fuzzing of what strangers can write: tokens, requests, and what lies in spools and Redis. `python -m tests.fuzz --help`."""
