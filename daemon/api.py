@@ -218,8 +218,10 @@ async def _not_found(_request: Request, _cause: Exception) -> Response:
     return error(404, "not_found", "no such path")
 
 
-async def _bad_method(_request: Request, _cause: Exception) -> Response:
-    return error(405, "bad_method", "this path takes another method")
+async def _bad_method(_request: Request, cause: Exception) -> Response:
+    answer = error(405, "bad_method", "this path takes another method")
+    answer.headers["Allow"] = cause.headers["Allow"]  # type: ignore[attr-defined]  # the router's: RFC 9110, 15.5.6
+    return answer
 
 
 async def _failed(_request: Request, _cause: Exception) -> Response:
