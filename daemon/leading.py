@@ -51,9 +51,11 @@ class Leading:
     def _tell(self, *, leads: bool) -> None:
         (self._turn.set if leads else self._turn.clear)()
         self._observer.leader(leads=leads)
-        if leads != self._said:
-            _log.info("this worker leads" if leads else "this worker does not lead any more")
-            self._said = leads
+        if leads and not self._said:
+            _log.info("this worker leads")
+        elif self._said and not leads:
+            _log.info("this worker does not lead any more")
+        self._said = leads
 
     async def resign(self) -> None:
         """Let another one lead."""
