@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 from chaos.balancer.rotation import Rotation, Upstream
@@ -22,10 +23,15 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Front:
-    """Passes on requests without a body (GET, HEAD). What is asked twice is answered once: only a redirect may be."""
+    """Passes on requests without a body (GET, HEAD). What is asked twice is answered once: only a redirect may be.
 
-    def __init__(self, rotation: Rotation) -> None:
+    `asked_again` hears the target of each request that a daemon got and did not answer, before the next one gets it: the
+    first may have kept its click all the same.
+    """
+
+    def __init__(self, rotation: Rotation, asked_again: Callable[[bytes], None]) -> None:
         self._rotation = rotation
+        self._asked_again = asked_again
         self._free: dict[Upstream, deque[Streams]] = {each: deque() for each in rotation.all}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,10 +68,13 @@ class Front:
                 try:
                     async with asyncio.timeout(TRY_SECONDS):
                         return await self._ask(upstream, head, kept=kept)
+                except ConnectionRefusedError:
+                    break
                 except TimeoutError:
+                    self._asked_again(head.split(b" ", 2)[1])
                     break
                 except NO_ANSWER:
-                    continue
+                    self._asked_again(head.split(b" ", 2)[1])
             self._rotation.put_out(upstream)
         return NOBODY
 

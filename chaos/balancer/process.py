@@ -22,8 +22,17 @@ class Balancer(Server):
         self._upstreams = tuple(upstreams)
         super().__init__()
 
+    def asked_again(self) -> list[str]:
+        """The targets of requests that were given to another daemon after one had got them and not answered."""
+        return self._notes.read_text().splitlines() if self._notes.exists() else []
+
+    @property
+    def _notes(self) -> Path:
+        return self.directory / "asked-again"
+
     def _launch(self) -> None:
-        command = [sys.executable, "-m", "chaos.balancer", str(self.port), *map(str, self._upstreams)]
+        where = [str(self.port), str(self._notes), *map(str, self._upstreams)]
+        command = [sys.executable, "-m", "chaos.balancer", *where]
         self._child.spawn(command, settings={"PYTHONPATH": str(ROOT)})
 
     def _answers(self) -> bool:

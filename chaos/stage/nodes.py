@@ -6,8 +6,9 @@ The first is the one that faults are put on: what it reaches, and what reaches i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from chaos.balancer import Upstream
 from chaos.proxy.process import Proxy
@@ -43,6 +44,12 @@ def upstream_of(daemon: TrilhaProcess, proxies: Mapping[str, Proxy]) -> Upstream
     if not proxies:
         return Upstream(public=public_port(daemon), private=daemon.port)
     return Upstream(public=proxies[FRONT].port, private=proxies[BACK].port)
+
+
+def ads_of(targets: Iterable[str]) -> list[tuple[str, str]]:
+    """Campaign and creative that these requests name."""
+    said = [parse_qs(urlsplit(target).query) for target in targets]
+    return [(each.get("utm_campaign", [""])[0], each.get("utm_content", [""])[0]) for each in said]
 
 
 def public_port(daemon: TrilhaProcess) -> int:

@@ -18,7 +18,7 @@ from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
 from chaos.servers.process import Server, environment
 from chaos.stage.home import BOT, SLUG, log_of, prepare
 from chaos.stage.meta import MetaServer, connect_pixel
-from chaos.stage.nodes import BACK, CUT, join, node_settings, public_port, upstream_of, way_to
+from chaos.stage.nodes import BACK, CUT, ads_of, join, node_settings, public_port, upstream_of, way_to
 from chaos.stage.spec import StageSpec
 from chaos.stage.telegram import TelegramServer
 from chaos.stage.trilha import TrilhaProcess
@@ -174,6 +174,11 @@ class Stage:
         if (back := self.proxies.get(BACK)) is not None:
             given["private"] = [back.port, *(daemon.port for daemon in daemons[1:])]
         return Plan(**given | self.spec.crowd)
+
+    def asked_again(self) -> list[tuple[str, str]]:
+        """Campaign and creative of the visits that the balancer gave to a second daemon."""
+        balancer = self.servers.get("balancer")
+        return ads_of(balancer.asked_again()) if isinstance(balancer, Balancer) else []
 
     def _balance(self) -> None:
         """Put a balancer before the nodes, with proxies between it and the first where the spec says so."""
