@@ -108,7 +108,7 @@ def measure_scale(plan: Plan, counts: Sequence[int], say: Say) -> ScaleReport:
                 samples[count] = sample = _measure(bench, homes[:count])
                 report.reasons += sample.complaints
                 say(
-                    f"round {number + 1}/{plan.rounds}  {count} daemons  {sample.rate:>8,.0f}/s  p99 {sample.p99:.1f} ms"
+                    f"round {number + 1}/{plan.rounds}  {count} at once  {sample.rate:>8,.0f}/s  p99 {sample.p99:.1f} ms"
                 )
             report.rounds.append(samples)
         say("books")
