@@ -18,11 +18,13 @@ from rich.table import Table
 
 from loadtests.ad import HEADERS, PATH
 from loadtests.bench import WARM_SECONDS, Bench, open_bench
-from loadtests.home import Home
+from loadtests.home import Books, Home
 from loadtests.machine import Pins, choose_pins, facts
 from loadtests.measure import peak_complaints
 from loadtests.plan import Plan, Say
+from loadtests.report import WIDTH
 from loadtests.scale_bars import FULL, Measured, Verdict, verdicts
+from loadtests.settling import settle
 from loadtests.steps import complaints_of
 from loadtests.use import cpu_seconds
 from loadtests.verdict import balance, faults_of
@@ -182,12 +184,21 @@ def _books(bench: Bench, homes: Iterable[Home], report: ScaleReport) -> list[str
     answered = sum(sample.answered for sample in samples)
     # Of each of two runs, the requests that were under way at its end.
     spare = 2 * bench.plan.connections * len(samples)
-    books = [home.books() for home in homes]
+    books = [_books_of(bench, home) for home in homes]
     found = [fault for each in books for fault in faults_of(each)]
     if found:
         return found
     issued, stored = sum(each.issued for each in books), sum(each.stored for each in books)
     return balance("issued", issued, answered, spare) + balance("stored", stored, answered, spare)
+
+
+def _books_of(bench: Bench, home: Home) -> Books:
+    """Clicks that SQL took directly may be in the spool too: they are counted once settled."""
+    books = home.books()
+    if books.direct and books.in_spools:
+        settle(home, bench.children, None, sql_before=0)
+        return home.books()
+    return books
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +272,8 @@ def _row(report: ScaleReport, count: int) -> dict[str, Any]:
 def print_scale(report: ScaleReport, console: Console | None = None) -> None:
     """A row for each count, the verdicts, and why it has failed if it has."""
     out = console or Console(highlight=False)
+    if not out.is_terminal:
+        out.width = WIDTH
     out.print(
         f"{report.machine['cpu']}, {report.cores} cores, Python {report.machine['python']}, "
         f"{report.machine['filesystem']}, fsync {report.machine['fsync_ms']} ms; "
