@@ -18,13 +18,12 @@ from rich.table import Table
 
 from loadtests.ad import HEADERS, PATH
 from loadtests.bench import WARM_SECONDS, Bench, open_bench
-from loadtests.home import Books, Home
+from loadtests.home import Home
 from loadtests.machine import Pins, choose_pins, facts
 from loadtests.measure import peak_complaints
 from loadtests.plan import Plan, Say
 from loadtests.report import WIDTH
 from loadtests.scale_bars import FULL, Measured, Verdict, verdicts
-from loadtests.settling import settle
 from loadtests.steps import complaints_of
 from loadtests.use import cpu_seconds
 from loadtests.verdict import balance, faults_of
@@ -184,21 +183,14 @@ def _books(bench: Bench, homes: Iterable[Home], report: ScaleReport) -> list[str
     answered = sum(sample.answered for sample in samples)
     # Of each of two runs, the requests that were under way at its end.
     spare = 2 * bench.plan.connections * len(samples)
-    books = [_books_of(bench, home) for home in homes]
+    books = [home.books() for home in homes]
     found = [fault for each in books for fault in faults_of(each)]
     if found:
         return found
+    # What SQL took directly may be in a spool too, until it is settled.
+    twice = sum(each.direct for each in books)
     issued, stored = sum(each.issued for each in books), sum(each.stored for each in books)
-    return balance("issued", issued, answered, spare) + balance("stored", stored, answered, spare)
-
-
-def _books_of(bench: Bench, home: Home) -> Books:
-    """Clicks that SQL took directly may be in the spool too: they are counted once settled."""
-    books = home.books()
-    if books.direct and books.in_spools:
-        settle(home, bench.children, None, sql_before=0)
-        return home.books()
-    return books
+    return balance("issued", issued, answered, spare) + balance("stored", stored, answered, spare + twice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
