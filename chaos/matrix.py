@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TIERS = ("Redis", "disk", "SQL", "process", "network", "combined", "traffic", "Meta", "Telegram")
+TIERS = ("Redis", "disk", "SQL", "process", "network", "combined", "node", "traffic", "Meta", "Telegram")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ _SQL_AWAY = "redirects are unaffected; starts are deferred"
 _SQL_BUSY = "settling tries again"
 _NETWORK = "as if that store were ill itself; breakers do not flap"
 _CRASH = "I1 to I4 hold: what was acknowledged is there, once"
+_NODE = "everybody is sent on; its spool is settled after the heal; another node leads"
+_NODE_DEAD = "the others take its visitors; its spool is settled once it is back"
 _META = "backs off, bisects, holds the lane: nothing is lost, nothing is silent"
 _TELEGRAM = "no start is lost; an answer may be late, never twice"
 
@@ -112,6 +114,11 @@ MATRIX = (
     Row(id="combined.disk-sql", fault="disk and SQL", expected="token_only; Redis shows them"),
     Row(id="combined.all", fault="all three", expected="token_only, and the ring brings them later"),
     Row(id="combined.backlog", fault="heal with 100,000 waiting", expected="paced: live p99 stays within 2x"),
+    Row(id="node.cut-off", fault="one of three nodes has neither Redis nor SQL for a minute", expected=_NODE),
+    Row(
+        id="node.isolated", fault="nothing reaches one of three nodes, and it reaches nothing", expected=_NODE
+    ),
+    Row(id="node.killed", fault="kill -9 of all of one of three nodes", expected=_NODE_DEAD),
     Row(id="traffic.start-first", fault="a start before its click", expected="owned once the click is there"),
     Row(id="traffic.contested", fault="one token, two people", expected="one owner"),
     Row(id="traffic.shuffled", fault="batches shuffled and repeated", expected="the same state (I12)"),

@@ -17,6 +17,7 @@ from backends.folders import private_folder
 from backends.redis import RedisStore
 from backends.spool import ASIDE
 from backends.sql.engine import make_engine
+from backends.sql.leader import worker_sessions
 from backends.sql.migrate import current, newest
 from backends.sql.tables import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
@@ -140,6 +141,27 @@ async def _sql(given: Settings) -> Finding:
     return Finding("sql", "ok", f"{engine.dialect.name}, schema {version}, {len(metadata.tables)} tables")
 
 
+async def _workers(given: Settings) -> Finding:
+    engine = make_engine(given.sql, patience=PATIENCE)
+    try:
+        found = await worker_sessions(engine)
+        single = engine.dialect.name == "sqlite"
+    finally:
+        await engine.dispose()
+    if single:
+        return Finding("workers", "ok", "SQLite: the worker of this machine leads")
+    nodes = [each.node for each in found]
+    if twice := sorted({node for node in nodes if nodes.count(node) > 1}):
+        detail = f"two workers say TRILHA_NODE={twice[0]}: give each machine a number of its own"
+        return Finding("workers", "warning", f"{detail} (one that has just died is seen for 10 s more)")
+    leaders = [each.node for each in found if each.leads]
+    if not leaders:
+        return Finding(
+            "workers", "warning", f"nodes {nodes or 'none'}; none leads. Is `trilha work` running?"
+        )
+    return Finding("workers", "ok", f"nodes {sorted(nodes)}; node {leaders[0]} leads")
+
+
 async def _redis(given: Settings) -> Finding:
     if not given.redis_url:
         return Finding("redis", "warning", "not configured: clicks are durable, but look-ups are slower")
@@ -236,6 +258,7 @@ _CHECKS: tuple[Check, ...] = (
     _api_keys,
     _sql,
     _shared_keys,
+    _workers,
     _redis,
     _spool,
     _retention,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import load_pages, load_run
+from cli import load_pages, load_run, load_scale
 from cli.common import CLOCK, Json
 from cli.interrupts import ended_by_sigterm
 from cli.load_run import LOADTESTS_MISSING
@@ -22,6 +22,7 @@ load = typer.Typer(help="Load on servers that are started for it, on this machin
 load.command("run")(load_run.run)
 load.command("shapes")(load_run.shapes)
 load.command("capacity")(load_run.capacity)
+load.command("scale")(load_scale.scale)
 load.command("history")(load_pages.history)
 load.command("pages")(load_pages.pages)
 VALKEY_MISSING = (

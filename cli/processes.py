@@ -37,11 +37,12 @@ def bot() -> None:
 
 
 async def _work_until(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    from backends.sql.leader import make_leader
     from daemon.status import serve_status
     from daemon.worker import work as work_until
 
-    metrics = Metrics()
-    working = asyncio.create_task(work_until(given, clock, stop, metrics))
+    metrics, leader = Metrics(), make_leader(given.sql, given.node, clock)
+    working = asyncio.create_task(work_until(given, clock, stop, metrics, leader=leader))
     if given.work_bind is None:
         return await working
     listener = asyncio.create_task(
@@ -49,7 +50,7 @@ async def _work_until(given: Settings, clock: Clock, stop: asyncio.Event) -> Non
             given.work_bind,
             "TRILHA_WORK_BIND",
             stop,
-            status=lambda: {"ready": not working.done()},
+            status=lambda: {"ready": not working.done(), "leads": leader.leads},
             metrics=metrics.render,
         )
     )

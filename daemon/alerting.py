@@ -41,7 +41,15 @@ def texts_of(settings: Settings) -> Texts:
     return Texts(language=settings.alert_language, zone=ZoneInfo(settings.timezone))
 
 
-def watch_of(settings: Settings, engine: Engine, keyring: Keyring, clock: Clock, observer: Observer) -> Watch:
+def watch_of(
+    settings: Settings,
+    engine: Engine,
+    keyring: Keyring,
+    clock: Clock,
+    observer: Observer,
+    *,
+    leads: Callable[[], bool],
+) -> Watch:
     """The watch of this worker. The engine is the caller's to close. ConfigError: a rule or a channel is not as it must be."""
     return Watch(
         rules=rules_of(settings),
@@ -53,6 +61,7 @@ def watch_of(settings: Settings, engine: Engine, keyring: Keyring, clock: Clock,
         texts=texts_of(settings),
         clock=clock,
         observer=observer,
+        leads=leads,
     )
 
 

@@ -5,7 +5,7 @@ now stays noted in SQL, for the next run or the worker.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -62,13 +62,14 @@ class Discarder:
         self._spools = spools
         self._clock = clock
 
-    async def once(self) -> dict[str, int]:
-        """Discard what can be discarded now; what is left, by store. Raises StoreUnavailable without SQL."""
-        done = {
-            "spool": await self._in_spools(),
-            "redis": await self._in_redis(),
-            "sql": await self._in_sql(),
-        }
+    async def once(self, *, shared: bool = True) -> dict[str, int]:
+        """Discard what can be discarded now; what is left, by store. Raises StoreUnavailable without SQL.
+
+        Without `shared` in this machine's spools alone: another worker sees to Redis and SQL.
+        """
+        done = {"spool": await self._in_spools()}
+        if shared:
+            done |= {"redis": await self._in_redis(), "sql": await self._in_sql()}
         if any(done.values()):
             counts = {store: count for store, count in done.items() if count}
             await self._erasures.note("discard", counts, self._clock.now_ms())
@@ -152,13 +153,16 @@ class Finisher:
     """The worker's part: discards what an erasure could not, and scrubs this machine's files after every erasure.
 
     Other machines' erasures too: what is of the person in spools here is dropped when it is settled, so the spools
-    are scrubbed at once, and again a minute after the last erasure.
+    are scrubbed at once, and again a minute after the last erasure. Copies in Redis and SQL are the leader's to discard.
     """
 
-    def __init__(self, *, erasures: SqlErasures, discarder: Discarder, clock: Clock) -> None:
+    def __init__(
+        self, *, erasures: SqlErasures, discarder: Discarder, clock: Clock, leads: Callable[[], bool]
+    ) -> None:
         self._erasures = erasures
         self._discarder = discarder
         self._clock = clock
+        self._leads = leads
         self._seen = 0
         self._scrubbed = 0
 
@@ -168,7 +172,7 @@ class Finisher:
             last = await self._erasures.last()
             if not last:
                 return
-            await self._discarder.once()
+            await self._discarder.once(shared=self._leads())
             settled_by_now = self._clock.now_ms() - last > SCRUB_AGAIN_MS
             if last > (self._scrubbed if settled_by_now else self._seen) and await self._discarder.scrub():
                 self._seen = last

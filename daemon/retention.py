@@ -91,6 +91,9 @@ class Due:
     files: Waiting
 
 
+Part = Callable[[Bounds, Done], Awaitable[None]]
+
+
 class Retention:
     """Ends what has had its time, in every store that does not end it by itself (Redis does, and the settler empties spools)."""
 
@@ -115,22 +118,38 @@ class Retention:
 
     async def pass_(self) -> Done:
         """Do all that is due now, and log the counts if there was anything. Raises nothing of ours: see `Done.failed`."""
-        bounds = Bounds.at(self._clock.now_ms(), self._settings)
-        done = Done()
         # Keys first: that alone makes originals unreadable everywhere, backups included.
-        for part in (
-            self._destroy_keys,
+        return await self._do(*self._of_this_machine, *self._of_sql)
+
+    async def local(self) -> Done:
+        """As `pass_`, of what every machine has for itself: its ring, and the files set aside."""
+        return await self._do(*self._of_this_machine)
+
+    async def shared(self) -> Done:
+        """As `pass_`, of what all machines share: SQL. One worker at a time does it; two would wait for each other's locks."""
+        return await self._do(*self._of_sql)
+
+    @property
+    def _of_this_machine(self) -> tuple[Part, ...]:
+        return (self._destroy_keys, self._remove_files)
+
+    @property
+    def _of_sql(self) -> tuple[Part, ...]:
+        return (
             self._forget,
             self._delete,
             self._delete_sessions,
             self._delete_alerts,
-            self._remove_files,
             self._leave_no_copy,
-        ):
+        )
+
+    async def _do(self, *parts: Part) -> Done:
+        bounds, done = Bounds.at(self._clock.now_ms(), self._settings), Done()
+        for part in parts:
             try:
                 await part(bounds, done)
             except TrilhaError as error:
-                name = part.__name__.removeprefix("_").replace("_", " ")
+                name = getattr(part, "__name__", "").removeprefix("_").replace("_", " ")
                 done.failed = (*done.failed, name)
                 _log.warning("retention could not finish", part=name, reason=str(error))
         if done.anything:

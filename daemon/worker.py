@@ -1,8 +1,11 @@
 """Front door of `trilha work`: settles spools, delivers conversions, scores what was started, folds rollups, judges alerts,
 shares keys, ends what has had its time.
+
+Of several workers on one database each settles the spools of its machine and delivers; the leader alone does the rest.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from analytics.rollups import FOLDING_SECONDS, Rollups
 from analytics.tally import Tally
@@ -11,6 +14,7 @@ from backends.spool import spools_under
 from backends.sql.engine import Engine, close_engine, make_engine
 from backends.sql.erasure import SqlErasures
 from backends.sql.keys import SqlKeys
+from backends.sql.leader import make_leader
 from backends.sql.ledger import SqlLedger
 from backends.sql.outbox import SqlOutbox
 from backends.sql.pixels import SqlPixels
@@ -23,6 +27,7 @@ from daemon.alerting import ALERTS_PATIENCE, ALERTS_SECONDS, watch_of
 from daemon.enrich.build import make_enricher
 from daemon.enrich.geo import GeoIp
 from daemon.erasure import Discarder, Finisher
+from daemon.leading import Leading
 from daemon.retention import RETENTION_SECONDS, Retention
 from daemon.scoring import Scoring
 from daemon.settle import Settler, no_access_log
@@ -35,6 +40,7 @@ from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import jitter
 from domain.observations import Observer, Silent
+from domain.ports import Leader
 from privacy.keyring import Keyring
 from privacy.seal import Sealer
 from privacy.sharing import Sharing
@@ -51,20 +57,29 @@ SCORING_SECONDS = 1.0
 PLACES_SECONDS = 60.0
 ERASURE_SECONDS = 5.0
 ACCESS_LOG_SECONDS = 3600.0
+Job = tuple[Callable[[], Awaitable[object]], float]
+"""What is done again and again, and the seconds in between."""
 _log = get_logger("trilha.work")
 
 
 async def work(
-    settings: Settings, clock: Clock, stop: asyncio.Event, observer: Observer | None = None
+    settings: Settings,
+    clock: Clock,
+    stop: asyncio.Event,
+    observer: Observer | None = None,
+    *,
+    leader: Leader | None = None,
 ) -> None:
     """Settle and deliver until `stop`, then settle and fold what is left, for at most DRAIN_SECONDS.
 
-    ConfigError when another worker settles these spools.
+    `leader`: for who wants to see whether this worker leads. ConfigError when another worker settles these spools.
     """
+    leader = leader or make_leader(settings.sql, settings.node, clock)
+    leading = Leading(leader, observer or Silent())
     keyring = Keyring(settings.secrets, clock)
     # An engine of its own, so that judging alerts holds up no settling.
     watching = make_engine(settings.sql, patience=ALERTS_PATIENCE)
-    watch = watch_of(settings, watching, keyring, clock, observer or Silent())
+    watch = watch_of(settings, watching, keyring, clock, observer or Silent(), leads=lambda: leader.leads)
     lock = lock_settling(settings)
     engine = make_engine(settings.sql, patience=WORKER_PATIENCE)
     places = await asyncio.to_thread(GeoIp, settings.geoip)
@@ -89,23 +104,33 @@ async def work(
         observer or Silent(),
         behind=lambda: settler.behind,
     )
-    beside = (
-        (rollups.pass_, FOLDING_SECONDS),
+    retention = Retention(SqlRetention(engine), settings, clock, keys=keyring)
+    finisher = Finisher(erasures=erasures, discarder=discarder, clock=clock, leads=lambda: leader.leads)
+    # What every node does for itself: its ring, its files, its spools; alerts on those, and on SQL if it leads.
+    everywhere: tuple[Job, ...] = (
         (Sharing(keyring, SqlKeys(engine), clock).refresh, KEYS_SECONDS),
-        (Scoring(SqlScoring(engine), enricher.of, clock).due, SCORING_SECONDS),
         (lambda: _refresh_places(places), PLACES_SECONDS),
-        (Retention(SqlRetention(engine), settings, clock, keys=keyring).pass_, RETENTION_SECONDS),
+        (retention.local, RETENTION_SECONDS),
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
-        (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
+        (finisher.finish_erasures, ERASURE_SECONDS),
         (watch.pass_, ALERTS_SECONDS),
     )
+    # What two at once would do twice, or make each other wait for.
+    by_the_leader: tuple[Job, ...] = (
+        (rollups.pass_, FOLDING_SECONDS),
+        (Scoring(SqlScoring(engine), enricher.of, clock).due, SCORING_SECONDS),
+        (retention.shared, RETENTION_SECONDS),
+    )
+    beside = (*everywhere, *((leading.only(job), seconds) for job, seconds in by_the_leader))
     meta = MetaClient(settings.meta_url)
     relay = relay_of(settings, engine, keyring, meta, clock, observer or Silent())
+    await leader.look()  # so that the first round of everything is with it where there is but one worker
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
+    background.append(asyncio.create_task(leading.keep()))
     delivering = asyncio.create_task(relay.run(stop))
     try:
         await _settle_until(stop, settler)
-        await _drain(settler, rollups, clock)
+        await _drain(settler, rollups, clock, leader)
     finally:
         stop.set()
         await asyncio.gather(delivering, return_exceptions=True)
@@ -113,6 +138,7 @@ async def work(
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        await leading.resign()
         if redis is not None:
             await redis.close()
         await settler.close()
@@ -175,13 +201,15 @@ async def _settle_until(stop: asyncio.Event, settler: Settler) -> None:
             await sleep_until(stop, IDLE_SECONDS)
 
 
-async def _drain(settler: Settler, rollups: Rollups, clock: Clock) -> None:
+async def _drain(settler: Settler, rollups: Rollups, clock: Clock, leader: Leader) -> None:
     """Settling first: what is not folded is in SQL all the same."""
     until = clock.monotonic() + DRAIN_SECONDS
     try:
         await settler.drain(seconds=DRAIN_SECONDS)
     except StoreUnavailable as error:
         _log.warning("what is in the spools stays there", reason=str(error))
+        return
+    if not leader.leads:
         return
     try:
         await rollups.finish(until - clock.monotonic())

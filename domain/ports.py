@@ -182,3 +182,16 @@ class Outbox(Protocol):
     async def attribute(
         self, limit: int, *, now_ms: int, until_ms: int, give_up_ms: int, touch: Touch
     ) -> int: ...
+
+
+class Leader(Protocol):
+    """Whether this worker is the one that does what needs one at a time. No call raises.
+
+    `look` is called every second, and `resign` once, at the end. `leads` may turn false at any moment, and is asked before
+    each step.
+    """
+
+    @property
+    def leads(self) -> bool: ...
+    async def look(self) -> None: ...
+    async def resign(self) -> None: ...

@@ -187,6 +187,7 @@ class Metrics:
         self._lanes = self._new(_Count(gauge, "trilha_lanes", "Lanes by how they are", state=LANES))
         self._folded = self._new(_Count(count, "trilha_rollup_folded", "Changes folded into the rollups"))
         self._unfolded = self._new(_Count(gauge, "trilha_rollup_waiting", "Changes that wait to be folded"))
+        self._leader = self._new(_Count(gauge, "trilha_leader", "Whether this worker is the leader"))
         self._firing = self._new(
             _Count(gauge, "trilha_alert_firing", "Alerts of a rule that fire", rule=RULES)
         )
@@ -275,6 +276,10 @@ class Metrics:
         """One fold, and what it has left."""
         self._folded.add(folded)
         self._unfolded.set(waiting)
+
+    def leader(self, *, leads: bool) -> None:
+        """Whether it leads now."""
+        self._leader.set(leads)
 
     def alert(self, rule: str, firing: int, measured: float) -> None:
         """How a rule stands."""

@@ -27,6 +27,11 @@ GONE_MS = 7 * 86_400_000
 _log = get_logger("trilha.alerts")
 
 
+def always() -> bool:
+    """For a worker that is the only one."""
+    return True
+
+
 @dataclass(slots=True)
 class _Source:
     """A call that measures. every: seconds between two of them."""
@@ -40,7 +45,10 @@ class _Source:
 
 
 class Watch:
-    """Judges every rule in force. Raises nothing of ours: what cannot be measured now is left as it is known."""
+    """Judges every rule in force. Raises nothing of ours: what cannot be measured now is left as it is known.
+
+    `leads`: whether it measures what is in SQL too; another worker does if not, and then it judges its own machine alone.
+    """
 
     def __init__(
         self,
@@ -54,7 +62,9 @@ class Watch:
         texts: Texts,
         clock: Clock,
         observer: Observer,
+        leads: Callable[[], bool] = always,
     ) -> None:
+        self._leads = leads
         self._rules = rules
         self._node = node
         self._local = local
@@ -91,7 +101,7 @@ class Watch:
         found |= await self._of(lambda at: self._local.daemon(at, sql_answers=sql_answers), now_ms)
         for source in self._sources:
             # One that finds SQL down has waited for it: the others need not.
-            if sql_answers and source.due(now := self._clock.monotonic()):
+            if sql_answers and self._leads() and source.due(now := self._clock.monotonic()):
                 source.last = now
                 found |= await self._of(source.read, now_ms)
         return found
@@ -156,6 +166,8 @@ class Watch:
         return message
 
     def _show(self, readings: Readings) -> None:
+        if not self._leads():
+            self._worst.clear()  # of SQL, which the leader measures: its figures would stand here for ever
         for rule in self._rules:
             if (reading := readings.get(rule.measure)) is not None:
                 self._worst[rule.name] = max(reading.values.values(), default=0.0)

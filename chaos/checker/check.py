@@ -76,12 +76,15 @@ def check(
     until: float | None = None,
     receipts_lost: bool = False,
     damaged: Collection[str] = (),
+    asked_again: Iterable[tuple[str, str]] = (),
 ) -> Findings:
     """Compare. `events`: what every owned click's conversions are called, once for each lane.
 
     until: the crowd is still clicking, and only what was told before that monotonic second has to be in SQL or in a spool;
     None: all is settled, and has to be in SQL. receipts_lost: a daemon was killed, and took the count of its last receipts with it. damaged: clicks whose only
     copy the drill itself has damaged on the disk; all others must be there, and the books must miss exactly these.
+    asked_again: campaign and creative of each visit that a balancer gave to another daemon, as the first did not answer: that
+    one may have kept a click which nobody heard of.
     """
     findings = Findings()
     given = {read(click.token).click: click for click in told.clicks if click.redirected}
@@ -91,7 +94,7 @@ def check(
     _lost(findings, told_by_then, held, erased, waiting_counts=until is not None)
     _owners(findings, [start for start in told.starts if _heard(start) < limit], held, erased)
     _resurrected(findings, told, held, erased)
-    _invented(findings, given, told.clicks, held)
+    _invented(findings, given, told.clicks, held, asked_again)
     _effects(findings, held, events)
     if until is None:
         _unacked(findings, expected, held, erased)
@@ -153,9 +156,16 @@ def _resurrected(findings: Findings, told: Told, held: Held, erased: Erased) -> 
             findings.resurrected.add(f"click {click}")
 
 
-def _invented(findings: Findings, given: dict[str, Clicked], asked: Iterable[Clicked], held: Held) -> None:
+def _invented(
+    findings: Findings,
+    given: dict[str, Clicked],
+    asked: Iterable[Clicked],
+    held: Held,
+    asked_again: Iterable[tuple[str, str]],
+) -> None:
     """A click that is held must be one that was clicked: by its id, or by its ad where nobody heard the answer."""
     unanswered = Counter((campaign(c.number), creative(c.number)) for c in asked if not c.redirected)
+    unanswered.update(asked_again)
     for click, row in held.clicks.items():
         if not row.has_click or row.erased:
             continue

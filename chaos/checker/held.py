@@ -152,7 +152,7 @@ def waiting_entries(spools: Path) -> int:
     """How many entries lie in the spools below that folder, their own counts included: diskcache keeps the number."""
     wanted = "SELECT COALESCE(SUM(value), 0) FROM Settings WHERE key = 'count'"  # a spool that is being made has none
     # Not rglob, which fails on a folder that is removed while it looks: so are spools whose daemon is gone.
-    files = list(spools.glob("*/cache.db"))
+    files = [*spools.glob("*/cache.db"), *spools.glob("*/*/cache.db")]  # those of nodes are one folder deeper
     return sum(_counted(file, lambda connection: connection.execute(wanted).fetchone()[0]) for file in files)
 
 

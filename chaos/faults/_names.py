@@ -8,6 +8,7 @@ _CALLED = {
     "work": "the worker",
     "bot": "the bot worker",
     "serve": "the daemon",
+    "balancer": "the balancer",
 }
 
 

@@ -33,6 +33,7 @@ def measure(drill: Drill) -> dict[str, Any]:
         until=evidence.until,
         receipts_lost=drill.log.receipts_lost,
         damaged=drill.log.damaged,
+        asked_again=drill.stage.asked_again(),
     )
     clicks = evidence.told.clicks
     whole = phase("whole", clicks, 0.0, inf, drill.log.zero)

@@ -15,7 +15,9 @@ class StageSpec:
     """`configuration.stage` of an experiment.
 
     sql: which engine. redis: whether there is one. proxied: which of "redis" and "sql" are reached through a proxy, that
-    faults of the network are put on. daemons: how many `trilha serve`, each with a spool of its own. bot: whether
+    faults of the network are put on. daemons: how many `trilha serve`, each with a spool of its own. nodes: how many machines,
+    each with a home, spools, `trilha serve` and `trilha work` of its own, behind a balancer; the proxies are then those of
+    the first node, and "front" among `proxied` stands for its own listeners. bot: whether
     `trilha bot` runs too, against a Telegram of this machine. meta: whether conversions are delivered to a Meta of this
     machine. settings: TRILHA_ settings of all processes, in which {redis_port} and {sql_port}
     stand for the ports at which those are reached. inside: the faults (chaos/inside) that are made possible in the
@@ -30,6 +32,7 @@ class StageSpec:
     redis: bool = True
     proxied: tuple[str, ...] = ()
     daemons: int = 1
+    nodes: int = 0
     bot: bool = False
     meta: bool = False
     settings: dict[str, str] = field(default_factory=dict)
@@ -51,4 +54,6 @@ class StageSpec:
         spec = cls(**given | lists)
         if spec.sql not in ("sqlite", "postgres"):
             raise ConfigError(f"sql of a stage is sqlite or postgres, not {spec.sql}")
+        if spec.nodes and (spec.sql == "sqlite" or spec.tmpfs or spec.bot):
+            raise ConfigError("nodes of a stage share PostgreSQL, and have neither tmpfs nor bot")
         return spec

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from chaos.balancer import Balancer
 from chaos.crowd.plan import Plan
 from chaos.crowd.process import TOLD
 from chaos.inside.switches import Switches
@@ -17,6 +18,7 @@ from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
 from chaos.servers.process import Server, environment
 from chaos.stage.home import BOT, SLUG, log_of, prepare
 from chaos.stage.meta import MetaServer, connect_pixel
+from chaos.stage.nodes import BACK, CUT, ads_of, join, node_settings, public_port, upstream_of, way_to
 from chaos.stage.spec import StageSpec
 from chaos.stage.telegram import TelegramServer
 from chaos.stage.trilha import TrilhaProcess
@@ -29,7 +31,8 @@ class Stage:
 
     `servers` are all that may be killed or frozen, by name: valkey, postgres, serve (serve-1 … when there are more), work,
     bot, meta, telegram. The last two are of this machine, for who has the spec ask for them.
-    `proxies` stand before "redis" and "sql" where the spec says so.
+    `proxies` stand before "redis" and "sql" where the spec says so. With nodes (nodes.py) there are serve-1 and work-1 …, a
+    balancer before them, and the proxies are those of the first node: redis-1, sql-1, front-1 and back-1.
     """
 
     def __init__(self, spec: StageSpec) -> None:
@@ -65,8 +68,12 @@ class Stage:
         self.api_key = prepare(self._home_settings(0))
         if self.meta is not None:
             connect_pixel(self._home_settings(0), self.meta.token)
+        if self.spec.nodes:
+            join(self.folder, self.spec.nodes)
         for name in self._names():
             self.servers[name] = self._stack.enter_context(self._process(name))
+        if self.spec.nodes:
+            self._balance()
 
     def take_down(self) -> None:
         """End what runs, and remove the folder. Nobody is asked to end in an orderly way: all that counts has been looked at."""
@@ -129,7 +136,9 @@ class Stage:
 
     @property
     def spool_folder(self) -> Path:
-        """Where all daemons have their spools."""
+        """Where all daemons have their spools; with nodes, each of these in a folder of its own below it."""
+        if self.spec.nodes:
+            return self.folder / "spools"
         return self.folder / ("small" if self.spec.tmpfs else "home") / "spool"
 
     @property
@@ -147,22 +156,43 @@ class Stage:
         return Switches(self._switch_folder(name))
 
     def environment(self) -> dict[str, str]:
-        """What a command of the operator's is run with."""
-        return environment() | self._home_settings(0)
+        """What a command of the operator's is run with; with nodes on the last, which nothing happens to."""
+        return environment() | self._home_settings(max(self.spec.nodes, 1) - 1)
 
     def plan(self) -> Plan:
         """What a crowd on this stage does."""
         daemons = self.daemons
         given = {
-            "public": [int(daemon.settings["TRILHA_PUBLIC_BIND"].rpartition(":")[2]) for daemon in daemons],
+            "public": [public_port(daemon) for daemon in daemons],
             "private": [daemon.port for daemon in daemons],
             "api_key": self.api_key,
             "slug": SLUG,
             "bot": BOT,
         }
+        if "balancer" in self.servers:
+            given["public"] = [self.servers["balancer"].port]
+        if (back := self.proxies.get(BACK)) is not None:
+            given["private"] = [back.port, *(daemon.port for daemon in daemons[1:])]
         return Plan(**given | self.spec.crowd)
 
+    def asked_again(self) -> list[tuple[str, str]]:
+        """Campaign and creative of the visits that the balancer gave to a second daemon."""
+        balancer = self.servers.get("balancer")
+        return ads_of(balancer.asked_again()) if isinstance(balancer, Balancer) else []
+
+    def _balance(self) -> None:
+        """Put a balancer before the nodes, with proxies between it and the first where the spec says so."""
+        first, *others = self.daemons
+        if "front" in self.spec.proxied:
+            for name, proxy in way_to(first).items():
+                self.proxies[name] = self._stack.enter_context(proxy)
+        ways = {name: self.proxies[name] for name in self.proxies if name.startswith(("front", "back"))}
+        upstreams = [upstream_of(first, ways), *(upstream_of(other, {}) for other in others)]
+        self.servers["balancer"] = self._stack.enter_context(Balancer(upstreams))
+
     def _names(self) -> list[str]:
+        if self.spec.nodes:
+            return [f"{what}-{each}" for what in ("serve", "work") for each in range(1, self.spec.nodes + 1)]
         count = self.spec.daemons
         serves = ["serve"] if count == 1 else [f"serve-{number + 1}" for number in range(count)]
         return [*serves, "work", *(["bot"] if self.spec.bot else [])]
@@ -183,9 +213,10 @@ class Stage:
         if self.spec.sql == "postgres":
             self._start_postgres()
         ports = {"redis": "valkey", "sql": "postgres"}
-        for store in self.spec.proxied:
+        for store in set(self.spec.proxied) & set(ports):
             proxy = Proxy(HOST, self.servers[ports[store]].port)
-            self.proxies[store] = self._stack.enter_context(proxy)
+            name = f"{store}-{CUT}" if self.spec.nodes else store
+            self.proxies[name] = self._stack.enter_context(proxy)
 
     def _start_postgres(self) -> None:
         postgres = self._stack.enter_context(PostgresServer(options=self.spec.postgres_options))
@@ -204,9 +235,7 @@ class Stage:
 
     def _settings(self) -> dict[str, str]:
         """What all processes have in common."""
-        stores = {"TRILHA_SQL_URL": self._through("sql", self.direct_sql_url), "TRILHA_REDIS_URL": ""}
-        if self.spec.redis:
-            stores["TRILHA_REDIS_URL"] = self._through("redis", self.valkey.url)
+        stores = self._store_urls("")
         home = {
             "TRILHA_HOME_DIR": str(self.folder / "home"),
             "TRILHA_SPOOL_DIR": str(self.spool_folder),
@@ -224,15 +253,23 @@ class Stage:
                 value = value.replace(f"{{{store}_port}}", str(reached.port))
         return value
 
-    def _through(self, store: str, url: str) -> str:
+    def _store_urls(self, of: str) -> dict[str, str]:
+        """How the stores are reached: by everybody, or with "-1" by that node."""
+        redis = self._through("redis", of, self.valkey.url) if self.spec.redis else ""
+        return {"TRILHA_SQL_URL": self._through("sql", of, self.direct_sql_url), "TRILHA_REDIS_URL": redis}
+
+    def _through(self, store: str, of: str, url: str) -> str:
         """The URL with the proxy's port in it, where there is one."""
-        if store not in self.proxies:
+        if (proxy := self.proxies.get(store + of)) is None:
             return url
         server = self.servers["valkey" if store == "redis" else "postgres"]
-        return url.replace(f":{server.port}/", f":{self.proxies[store].port}/")
+        return url.replace(f":{server.port}/", f":{proxy.port}/")
 
     def _home_settings(self, number: int) -> dict[str, str]:
-        return self.settings | {"TRILHA_NODE": str(number)}
+        own = {"TRILHA_NODE": str(number)}
+        if self.spec.nodes:
+            own |= node_settings(self.folder, number + 1) | self._store_urls(f"-{number + 1}")
+        return self.settings | own
 
     def _process(self, name: str) -> TrilhaProcess:
         command, _, number = name.partition("-")

@@ -54,7 +54,7 @@ async def test_health_and_metrics_of_delivery_are_where_the_setting_says(site: S
             await asyncio.sleep(0.05)
         while 'trilha_lanes{state="ok"}' not in (shown := await told(f"http://{HOST}:{port}/metrics")).text:
             await asyncio.sleep(0.05)
-        assert (ready.status_code, ready.json()) == (200, {"ready": True})
+        assert (ready.status_code, ready.json()) == (200, {"ready": True, "leads": True})
         assert "trilha_deliveries_pending 0.0" in shown.text
         assert psutil.Process(process.pid).nice() >= GIVE_WAY, "a backlog must not slow redirects"
         process.send_signal(signal.SIGTERM)
