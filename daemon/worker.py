@@ -35,6 +35,7 @@ from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import jitter
 from domain.observations import Observer, Silent
+from privacy.erasure_journal import ErasureJournal
 from privacy.keyring import Keyring
 from privacy.seal import Sealer
 from privacy.sharing import Sharing
@@ -89,6 +90,8 @@ async def work(
         observer or Silent(),
         behind=lambda: settler.behind,
     )
+    journal = ErasureJournal.beside(settings.secrets)
+    finisher = Finisher(erasures=erasures, discarder=discarder, journal=journal, clock=clock)
     beside = (
         (rollups.pass_, FOLDING_SECONDS),
         (Sharing(keyring, SqlKeys(engine), clock).refresh, KEYS_SECONDS),
@@ -96,7 +99,7 @@ async def work(
         (lambda: _refresh_places(places), PLACES_SECONDS),
         (Retention(SqlRetention(engine), settings, clock, keys=keyring).pass_, RETENTION_SECONDS),
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
-        (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
+        (finisher.finish_erasures, ERASURE_SECONDS),
         (watch.pass_, ALERTS_SECONDS),
     )
     meta = MetaClient(settings.meta_url)
