@@ -43,6 +43,7 @@ from runtime.lifecycle import repeat, sleep_until
 from runtime.logs import get_logger
 from runtime.settings import Settings
 
+DAY_MS = 86_400_000
 IDLE_SECONDS = 0.2
 # Of the ten seconds after SIGTERM that service managers give at least (docker stop).
 DRAIN_SECONDS = 5.0
@@ -100,6 +101,7 @@ async def work(
         (Retention(SqlRetention(engine), settings, clock, keys=keyring).pass_, RETENTION_SECONDS),
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
         (finisher.finish_erasures, ERASURE_SECONDS),
+        (lambda: _forget_erasures(journal, settings, clock), RETENTION_SECONDS),
         (watch.pass_, ALERTS_SECONDS),
     )
     meta = MetaClient(settings.meta_url)
@@ -153,6 +155,10 @@ def relay_of(
         touch=settings.attribution,
         lease_seconds=lease_seconds,
     )
+
+
+async def _forget_erasures(journal: ErasureJournal, settings: Settings, clock: Clock) -> None:
+    await asyncio.to_thread(journal.forget, clock.now_ms() - settings.click_days * DAY_MS)
 
 
 async def _refresh_places(places: GeoIp) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from domain.errors import ConfigError
-from privacy.secret_file import alone, private_text
+from privacy.secret_file import alone, private_text, replace_text
 
 NAME = "erasures"
 _LINE = re.compile(r"([0-9a-f]{32}) (\d{1,15})")
@@ -58,6 +58,20 @@ class ErasureJournal:
         except OSError as error:
             raise ConfigError(f"the journal {self._path} cannot be written: {error.strerror}") from None
         return len(new)
+
+    def forget(self, before_ms: int) -> int:
+        """Take out erasures of before that moment: nothing that they were of is kept any longer. How many."""
+        if not self._path.exists():
+            return 0
+        try:
+            with alone(self._path):
+                known = self.read()
+                kept = {key: at_ms for key, at_ms in known.items() if at_ms >= before_ms}
+                if kept != known:
+                    replace_text(self._path, "".join(f"{key.hex()} {at}\n" for key, at in kept.items()))
+        except OSError as error:
+            raise ConfigError(f"the journal {self._path} cannot be written: {error.strerror}") from None
+        return len(known) - len(kept)
 
     def _append(self, lines: str) -> None:
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)

@@ -52,7 +52,9 @@ def opened_copy(text: str, passphrase: str, *, today: int) -> Keys:
         data = json.loads(text)
         # The kind is authenticated: a copy of another one does not open.
         box = AESGCM(_stretched(passphrase, _bytes(data["salt"])))
-        said: Any = json.loads(box.decrypt(_bytes(data["nonce"]), _bytes(data["sealed"]), str(data["kind"]).encode()))
+        said: Any = json.loads(
+            box.decrypt(_bytes(data["nonce"]), _bytes(data["sealed"]), str(data["kind"]).encode())
+        )
         lasting = _key(said["lasting"])
         mac = {int(n): MacKey(key=_key(key), active_ms=int(at)) for n, (key, at) in said["mac"].items()}
     except InvalidTag:

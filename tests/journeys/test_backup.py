@@ -60,7 +60,7 @@ async def test_every_click_acknowledged_before_the_backup_is_back_and_who_was_er
         archive.parent.mkdir()
         made = json.loads((await trilha(system, "backup", str(archive), "--json")).stdout)
         await loading
-        assert not (meanwhile.errors or meanwhile.others)
+        assert (meanwhile.errors, meanwhile.others) == (0, [])
         assert made["spools"] >= 1
         after = meanwhile.tokens[-1]
     await trilha(system, "privacy", "erase", "--telegram-id", "-", code=None, given=f"{ERASED}\n")
@@ -110,7 +110,51 @@ async def test_a_backup_holds_no_key_and_is_open_to_nobody_else(system: System, 
     assert names[0] == "manifest.json"
     assert not any("secrets" in name for name in names)
     assert ring["lasting"].encode() not in held
-    assert {path.name for path in tmp_path.iterdir() if "backup-" in path.name or "partial" in path.name} == set()
+    assert {
+        path.name for path in tmp_path.iterdir() if "backup-" in path.name or "partial" in path.name
+    } == set()
+
+
+async def test_keys_that_were_lost_come_back_from_their_sealed_copy_and_tokens_are_known_again(
+    system: System, tmp_path: Path
+) -> None:
+    """With days of its own: SQL's rows under the lost master go, and the ring offers its own."""
+    archive, copy, phrase = (tmp_path / name for name in ("one.tar.gz", "keys", "phrase"))
+    phrase.write_text("cavalo correto bateria\n")
+    phrase.chmod(0o600)
+    system.start("serve", "work")
+    load = system.load(rate=50, seconds=1)
+    await load.run()
+    await system.settled_books(issued=50)
+    given = ("--passphrase-file", str(phrase))
+    await trilha(system, "backup", str(archive), "--with-keys", str(copy), *given)
+    system.stop()
+    system.processes.clear()
+    system.settings.secrets.unlink()
+    words = ("restore", str(archive), "--force", "--json")
+    assert "no key ring" in (await trilha(system, *words, code=2)).stderr
+    done = json.loads((await trilha(system, *words, "--keys", str(copy), *given)).stdout)
+    assert done["new_days"]
+    system.start("serve", "work")
+    async with system.api() as api:
+        body = {"token": load.tokens[0], "bot": BOT, "telegram_id": STAYS}
+        assert (await api.post("/v1/starts", json=body)).json()["owner"]
+
+
+async def test_an_archive_that_was_changed_or_cut_is_refused_and_changes_nothing(
+    system: System, tmp_path: Path
+) -> None:
+    archive, cut, changed = (tmp_path / name for name in ("one.tar.gz", "cut.tar.gz", "changed.tar.gz"))
+    await trilha(system, "backup", str(archive))
+    whole = archive.read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    changed.write_bytes(whole[:-200] + bytes([whole[-200] ^ 1]) + whole[-199:])
+    for damaged in (cut, changed):
+        for words in (("backup", "--verify", str(damaged)), ("restore", str(damaged), "--force")):
+            refused = await trilha(system, *words, code=2)
+            assert "damaged or not whole" in refused.stderr
+    assert (await trilha(system, "backup", "--verify", str(archive))).stdout.count("whole") == 1
+    assert (await trilha(system, "link", "list")).stdout.count("journey")
 
 
 async def test_nothing_is_restored_while_a_process_of_ours_runs(system: System, tmp_path: Path) -> None:

@@ -37,3 +37,11 @@ def test_a_journal_that_others_can_read_is_refused(tmp_path: Path) -> None:
     journal.path.chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600"):
         journal.read()
+
+
+def test_an_erasure_is_forgotten_with_all_that_it_could_be_of(tmp_path: Path) -> None:
+    journal = ErasureJournal(tmp_path / "erasures")
+    journal.add({ANA: 5, BIA: 6})
+    assert journal.forget(6) == 1
+    assert journal.read() == {BIA: 6}
+    assert journal.path.stat().st_mode & 0o777 == 0o600

@@ -11,7 +11,7 @@ from privacy.keys import Keys
 from privacy.lasting_keys import fingerprint, opened_copy, sealed_copy
 
 DAY = 20_500
-PASSPHRASE = "cavalo correto bateria"  # noqa: S105  of this test
+PASSPHRASE = "cavalo correto bateria"
 
 
 @pytest.fixture(scope="module")
