@@ -19,6 +19,7 @@ from cli.common import CLOCK, PATIENCE, beside_up, duration_ms, settings
 from daemon.erasure import Discarder, Erasure
 from daemon.retention import Retention
 from daemon.subject import Subjects
+from privacy.erasure_journal import ErasureJournal
 from privacy.keyring import Keyring
 from privacy.seal import Sealer
 from runtime.settings import Settings
@@ -75,6 +76,7 @@ class Hands:
             elsewhere=elsewhere,
             person_key=self.keyring.person_key,
             clock=CLOCK,
+            journal=ErasureJournal.beside(self.given.secrets),
         )
 
     def retention(self) -> Retention:

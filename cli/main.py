@@ -37,6 +37,8 @@ COMMANDS = {
     "rollups": "rollups.rollups",
     "alerts": "alerts.alerts",
     "privacy": "privacy.privacy",
+    "backup": "backup.backup",
+    "restore": "restore.restore",
     "load": "load.load",
     "drill": "drill.drill",
 }

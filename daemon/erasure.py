@@ -17,6 +17,7 @@ from domain.attribution import Start
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
 from domain.ids import uuid7_ms
+from privacy.erasure_journal import ErasureJournal
 
 REDIS_SECONDS = 2.0
 # No copy outlives the longest CLICK_TTL there may be; an hour for clocks that differ.
@@ -116,8 +117,10 @@ class Erasure:
         elsewhere: Sequence[Copies],
         person_key: PersonKey,
         clock: Clock,
+        journal: ErasureJournal,
     ) -> None:
         self._erasures = erasures
+        self._journal = journal
         self._spools = spools
         self._discarder = discarder
         self._elsewhere = elsewhere
@@ -129,13 +132,16 @@ class Erasure:
         waiting, all_read = await self._spools.of_person(telegram_id)
         pending = [record for record in waiting if isinstance(record, Start)]
         now = self._clock.now_ms()
+        person_key = self._person_key(telegram_id)
         erased = await self._erasures.erase(
             telegram_id,
-            person_key=self._person_key(telegram_id),
+            person_key=person_key,
             at_ms=now,
             begun={start.click.id for start in pending if start.click},
             elsewhere=self._elsewhere,
         )
+        # After COMMIT. Whoever dies in between leaves it to the worker, which brings the journal what SQL has.
+        await asyncio.to_thread(self._journal.add, {person_key: now})
         removed = await self._spools.remove_person(telegram_id, until_ms=now)
         left = await self._discarder.once()
         return ErasureReport(
@@ -157,12 +163,20 @@ class Finisher:
     """
 
     def __init__(
-        self, *, erasures: SqlErasures, discarder: Discarder, clock: Clock, leads: Callable[[], bool]
+        self,
+        *,
+        erasures: SqlErasures,
+        discarder: Discarder,
+        journal: ErasureJournal,
+        clock: Clock,
+        leads: Callable[[], bool],
     ) -> None:
         self._erasures = erasures
         self._discarder = discarder
+        self._journal = journal
         self._clock = clock
         self._leads = leads
+        self._journalled: int | None = None
         self._seen = 0
         self._scrubbed = 0
 
@@ -172,6 +186,10 @@ class Finisher:
             last = await self._erasures.last()
             if not last:
                 return
+            if last != self._journalled:
+                # What the journal has already is not written again; machines' clocks differ, so all of SQL's are looked at.
+                await asyncio.to_thread(self._journal.add, await self._erasures.all())
+                self._journalled = last
             await self._discarder.once(shared=self._leads())
             settled_by_now = self._clock.now_ms() - last > SCRUB_AGAIN_MS
             if last > (self._scrubbed if settled_by_now else self._seen) and await self._discarder.scrub():

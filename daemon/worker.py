@@ -41,6 +41,7 @@ from domain.errors import StoreUnavailable
 from domain.ids import jitter
 from domain.observations import Observer, Silent
 from domain.ports import Leader
+from privacy.erasure_journal import ErasureJournal
 from privacy.keyring import Keyring
 from privacy.seal import Sealer
 from privacy.sharing import Sharing
@@ -48,6 +49,7 @@ from runtime.lifecycle import repeat, sleep_until
 from runtime.logs import get_logger
 from runtime.settings import Settings
 
+DAY_MS = 86_400_000
 IDLE_SECONDS = 0.2
 # Of the ten seconds after SIGTERM that service managers give at least (docker stop).
 DRAIN_SECONDS = 5.0
@@ -105,7 +107,10 @@ async def work(
         behind=lambda: settler.behind,
     )
     retention = Retention(SqlRetention(engine), settings, clock, keys=keyring)
-    finisher = Finisher(erasures=erasures, discarder=discarder, clock=clock, leads=lambda: leader.leads)
+    journal = ErasureJournal.beside(settings.secrets)
+    finisher = Finisher(
+        erasures=erasures, discarder=discarder, journal=journal, clock=clock, leads=lambda: leader.leads
+    )
     # What every node does for itself: its ring, its files, its spools; alerts on those, and on SQL if it leads.
     everywhere: tuple[Job, ...] = (
         (Sharing(keyring, SqlKeys(engine), clock).refresh, KEYS_SECONDS),
@@ -113,6 +118,7 @@ async def work(
         (retention.local, RETENTION_SECONDS),
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
         (finisher.finish_erasures, ERASURE_SECONDS),
+        (lambda: _forget_erasures(journal, settings, clock), RETENTION_SECONDS),
         (watch.pass_, ALERTS_SECONDS),
     )
     # What two at once would do twice, or make each other wait for.
@@ -176,6 +182,10 @@ def relay_of(
         touch=settings.attribution,
         lease_seconds=lease_seconds,
     )
+
+
+async def _forget_erasures(journal: ErasureJournal, settings: Settings, clock: Clock) -> None:
+    await asyncio.to_thread(journal.forget, clock.now_ms() - settings.click_days * DAY_MS)
 
 
 async def _refresh_places(places: GeoIp) -> None:

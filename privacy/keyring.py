@@ -40,6 +40,12 @@ class Keyring:
         return cls(path, clock)
 
     @classmethod
+    def made_of(cls, path: Path, clock: Clock, keys: Keys) -> "Keyring":
+        """Make the file of those keys, 0600 in a 0700 folder. ConfigError when one is there."""
+        _create(path, keys)
+        return cls(path, clock)
+
+    @classmethod
     def imported(cls, path: Path, clock: Clock, text: str) -> "Keyring":
         """The ring, with what the exported copy has beyond it; made of the copy where there is none yet.
 

@@ -556,6 +556,33 @@ TABLE: tuple[Row, ...] = (
         basis="not personal data",
     ),
     Row(
+        group=Text(
+            "Journal of erasures: keyed digests of Telegram ids, so that no backup brings anybody back",
+            "Diário de exclusões: resumos com chave de ids do Telegram, para que nenhum backup traga alguém de volta",
+        ),
+        store="disk",
+        fields=("secrets/erasures",),
+        kind="pseudonym",
+        life=_CLICK,
+        ends=("deletion",),
+        purpose="legal",
+        basis="legal obligation",
+    ),
+    Row(
+        group=Text(
+            "Backups made by hand: what SQL and the spools had; no key",
+            "Backups feitos à mão: o que o SQL e os spools tinham; nenhuma chave",
+        ),
+        store="disk",
+        fields=("trilha-*.tar.gz",),
+        kind="personal",
+        life=_OPERATOR,
+        ends=("deletion", "key destruction"),
+        purpose="operation",
+        basis="legitimate interest",
+        sealed=True,
+    ),
+    Row(
         group=Text("Names and hashes of API keys", "Nomes e hashes das chaves de API"),
         store="disk",
         fields=("secrets/api-keys",),

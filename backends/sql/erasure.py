@@ -108,6 +108,14 @@ class SqlErasures:
 
         return await query(self._engine, read)
 
+    async def all(self) -> dict[bytes, int]:
+        """When each person was last erased, UTC milliseconds, by the digest that stands for them."""
+
+        async def read(connection: AsyncConnection) -> dict[bytes, int]:
+            return {row[0]: row[1] for row in await connection.execute(select(erasures))}
+
+        return await query(self._engine, read)
+
     async def to_do(self, store: Copies, limit: int = 10_000) -> list[UUID]:
         """Clicks whose copies in that store are still to be discarded."""
         wanted = select(unerased.c.click_id).where(unerased.c.store == store).limit(limit)

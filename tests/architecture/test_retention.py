@@ -57,6 +57,8 @@ STORED: dict[Store, list[str]] = {
         "secrets/telegram-api-hash",
         "secrets/smtp-password",
         "secrets/alert-webhook",
+        "secrets/erasures",
+        "trilha-*.tar.gz",
     ],
     "logs": ["stderr", "run/valkey.log"],
 }

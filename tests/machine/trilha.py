@@ -42,6 +42,7 @@ from domain.links import Bot
 from domain.observations import Silent
 from domain.outcomes import UNKNOWN, LedgerRow, Lookup, Receipt
 from domain.ports import NOTHING_ADDED
+from privacy.erasure_journal import ErasureJournal
 from privacy.keyring import Keyring
 from privacy.token import Minter
 from tests.machine.design import Mode, Ticket, World, holds
@@ -359,6 +360,7 @@ class Trilha:
             elsewhere=("redis", "spool"),
             person_key=self._shared.keyring.person_key,
             clock=self._clock,
+            journal=ErasureJournal(self._spools.with_name("erasures")),
         )
         self._book = ReceiptBook(node=0, boot=boot)
         self._chain = FallbackChain(
