@@ -23,6 +23,7 @@ from backends.sql.tables import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
 from cli.doctor_delivery import delivery
+from cli.doctor_host import host
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
@@ -254,6 +255,7 @@ async def _access_log(given: Settings) -> Finding:
 
 _CHECKS: tuple[Check, ...] = (
     _program,
+    host,
     _key_ring,
     _api_keys,
     _sql,
