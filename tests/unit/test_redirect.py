@@ -83,7 +83,13 @@ class Room:
     """The hot path with collaborators to choose."""
 
     def __init__(
-        self, folder: Path, *, store: Any = None, pseudonymiser: Any = None, link: Link = PROMO
+        self,
+        folder: Path,
+        *,
+        store: Any = None,
+        pseudonymiser: Any = None,
+        link: Link = PROMO,
+        at_once: int = 1000,
     ) -> None:
         clock = ManualClock()
         ring = Keyring.create(folder / "ring.json", clock)
@@ -106,6 +112,7 @@ class Room:
             observer=self.heard,
             node=0,
             telegram_host="t.me",
+            at_once=at_once,
         )
 
     async def get(self, path: str = "/go/promo") -> tuple[int, dict[bytes, bytes]]:
