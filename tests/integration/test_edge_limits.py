@@ -134,15 +134,18 @@ async def test_an_address_with_too_many_connections_loses_its_own_and_nobody_els
     async with site.running() as door:
         other = await opened(door.port, GO, source="127.0.0.9")
         await head(other)
-        greedy = [await opened(door.port, GO, source="127.0.0.8") for _ in range(6)]
+        greedy = []
+        for _ in range(6):
+            greedy.append(await opened(door.port, GO, source="127.0.0.8"))
+            assert b" 302 " in await head(greedy[-1])
         for reader, _ in greedy[:3]:
-            await said(reader)
+            assert await said(reader) == b""
         for streams in (*greedy[3:], other):
-            if streams is not other:
-                await head(streams)
             streams[1].write(GO)
             assert b" 302 " in await head(streams)
         assert await closed(door, PUBLIC, "crowded_address") == 3
+        for _, writer in (*greedy, other):
+            writer.close()
 
 
 async def test_a_trusted_proxy_may_bring_everybodys_connections(tmp_path: Any) -> None:
@@ -154,6 +157,8 @@ async def test_a_trusted_proxy_may_bring_everybodys_connections(tmp_path: Any) -
             assert b" 302 " in await head(streams)
             streams[1].write(GO)
         assert await closed(door, PUBLIC, "crowded_address") == 0
+        for _, writer in brought:
+            writer.close()
 
 
 async def test_a_client_that_does_not_read_its_answers_holds_no_memory(
@@ -165,11 +170,12 @@ async def test_a_client_that_does_not_read_its_answers_holds_no_memory(
         reader, writer = await opened(door.port)
         reader._transport.pause_reading()  # type: ignore[attr-defined]
         ask = b"GET /go/nobody HTTP/1.1\r\nHost: a\r\n\r\n" * 500
-        with pytest.raises((TimeoutError, ConnectionError)):
+        with suppress(ConnectionError):
             async with asyncio.timeout(ANSWER_SECONDS):
-                while True:
+                while not await closed(door, PUBLIC, "idle"):
                     writer.write(ask)
-                    await writer.drain()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(writer.drain(), 0.2)
         writer.transport.abort()
         assert await door.metric('trilha_redirects_total{outcome="unknown_slug"}') < 200_000
         assert await closed(door, PUBLIC, "idle") >= 1
@@ -198,7 +204,7 @@ async def test_a_head_that_means_two_things_is_400_and_the_end(door: Door, liste
     port = port_of(door.site, listener)
     ask = f"GET {'/go/' + SLUG if listener == PUBLIC else '/healthz'} HTTP/1.1\r\n{lines}\r\n"
     answer = await exchange(port, ask.encode() + b"0\r\n\r\n" + HEALTH)
-    assert (answer.status, answer.raw.count(b"HTTP/1.1 ")) == (400, 1)
+    assert (answer.status, answer.raw.count(b"content-length:")) == (400, 1)
     assert answer.all("connection") == ["close"]
     if listener == PRIVATE:
         assert answer.body.startswith(b'{"error":"bad_request","detail":"')
@@ -212,8 +218,10 @@ async def test_a_head_that_means_two_things_is_400_and_the_end(door: Door, liste
         b"GET /healthz\r\n\r\n",
         b"GET /healthz HTTP/0.9\r\nHost: a\r\n\r\n",
         b"GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n",
-    ]
-    + [b"\x16\x03\x01\x02\x00\x01", b"{}\r\n\r\n", b"\0" * 100],
+        b"\x16\x03\x01\x02\x00\x01",
+        b"{}\r\n\r\n",
+        b"\0" * 100,
+    ],
 )
 async def test_what_is_not_http_11_is_400_and_the_end(door: Door, listener: str, data: bytes) -> None:
     answer = await exchange(port_of(door.site, listener), data)
