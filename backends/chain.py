@@ -13,6 +13,7 @@ would be lost with this process; the metric `trilha_ring_waiting` says how many 
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -90,6 +91,17 @@ class FallbackChain:
             # says link and ad.
             self._observer.receipt(NOTHING_PROMISED, 1)
             return NOTHING_PROMISED
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether `put_later` has room: one more click would push out none that waits already."""
+        return not self._ring.full
+
+    def put_later(self, click: Click) -> Receipt:
+        """Asks no store: the click waits in the ring until `rescue` spools it, and nothing is promised for it."""
+        with suppress(RecordRejected):
+            self._ring.add([pack(click)])
+        return NOTHING_PROMISED
 
     async def _put_batch(self, batch: Batch[Packed, Receipt]) -> Receipt:
         receipt = await self._mode(batch, self._clock.monotonic() + self._budget - batch.age)

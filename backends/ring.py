@@ -26,6 +26,11 @@ class Ring:
             del self._clicks[oldest]
         self._observer.ring(len(self._clicks), dropped)
 
+    @property
+    def full(self) -> bool:
+        """One more would push out another."""
+        return len(self._clicks) >= self._limit
+
     def get(self, click_id: UUID) -> Click | None:
         """The click, while it waits."""
         packed = self._clicks.get(click_id)

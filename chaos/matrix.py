@@ -123,6 +123,7 @@ MATRIX = (
     Row(id="traffic.contested", fault="one token, two people", expected="one owner"),
     Row(id="traffic.shuffled", fault="batches shuffled and repeated", expected="the same state (I12)"),
     Row(id="traffic.forged", fault="1,000 forged tokens a second", expected="refused without asking a store"),
+    Row(id="traffic.hostile", fault="slow and loud strangers", expected="live p99 stays within 2x"),
     Row(id="traffic.surge", fault="ten times the clicks", expected="nothing is lost"),
     Row(id="meta.429", fault="429", expected=_META),
     Row(id="meta.5xx", fault="5xx", expected=_META),

@@ -18,6 +18,7 @@ from bot.associate import Associate, StartAnswer, StartRequest
 from daemon.answers import capped_body, error
 from daemon.conversions import conversion_json, report_request
 from daemon.explain import Explain
+from daemon.gate import Gate
 from daemon.openapi import describe
 from daemon.shapes import ConversionBody, StartBody
 from daemon.telegram_webhook import TelegramWebhook
@@ -31,7 +32,6 @@ from domain.errors import (
     UnknownBot,
     UnknownClick,
 )
-from privacy.api_keys import ApiKeys
 from privacy.redact import redact_text
 
 MAX_BODY = 16 * 1024
@@ -67,7 +67,7 @@ class Api:
         inspect: Inspect,
         explain: Explain,
         bot_name: BotName,
-        keys: ApiKeys,
+        gate: Gate,
         health: Health,
         metrics: Callable[[], bytes],
         webhook: TelegramWebhook,
@@ -77,7 +77,7 @@ class Api:
         self._inspect = inspect
         self._explain = explain
         self._bot_name = bot_name
-        self._keys = keys
+        self._gate = gate
         self._health = health
         self._metrics = metrics
         self._webhook = webhook
@@ -89,7 +89,7 @@ class Api:
                 Route("/healthz", self.healthz),
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
-                Route("/telegram/{bot}", self._webhook.update, methods=["POST"]),
+                Route("/telegram/{bot}", self.telegram, methods=["POST"]),
                 Route("/v1/starts", self._guarded(self.starts), methods=["POST"]),
                 Route("/v1/clicks/{token}", self._guarded(self.click), methods=["GET"]),
                 Route("/v1/explain", self._guarded(self.explain), methods=["GET"]),
@@ -119,6 +119,11 @@ class Api:
     async def metrics(self, _request: Request) -> Response:
         """Prometheus' text format."""
         return Response(self._metrics(), media_type="text/plain; version=0.0.4")
+
+    async def telegram(self, request: Request) -> Response:
+        """Telegram's webhook. Wrong secrets count like wrong keys."""
+        answer = await self._webhook.update(request)
+        return self._gate.wrong(request, answer) if answer.status_code == 401 else answer
 
     async def starts(self, request: Request) -> Response:
         """Redeem a token, or note a direct start."""
@@ -174,9 +179,7 @@ class Api:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
-            if not self._keys.allows(request.headers.get("authorization", "")):
-                return error(401, "unauthorized", "send the header: Authorization: Bearer KEY")
-            return await handler(request)
+            return self._gate.stopped(request) or await handler(request)
 
         return guarded
 

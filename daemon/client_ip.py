@@ -28,10 +28,14 @@ class ClientIp:
 
     def of(self, peer: str | None, forwarded: Sequence[bytes]) -> str | None:
         """The address in canonical form (IPv4-mapped IPv6 as IPv4), or None. `forwarded`: the headers in their order."""
-        if forwarded and (peer in self._proxies or self._is_proxy(peer or "")):
+        if forwarded and self.is_proxy(peer or ""):
             return self._walk(b",".join(forwarded).decode("latin-1"))
         address = parse_address(peer or "")
         return None if address is None else canonical(address)
+
+    def is_proxy(self, peer: str) -> bool:
+        """Whether this peer is a trusted proxy."""
+        return peer in self._proxies or self._is_proxy(peer)
 
     def _is_proxy(self, peer: str) -> bool:
         address = parse_address(peer)

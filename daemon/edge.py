@@ -1,68 +1,155 @@
-"""The edge: listeners' sockets, and uvicorn's protocol with the limits that httptools does not have.
-
-The public listener has a protocol of its own. It answers GET and HEAD without bodies, so an exchange is one write, and
-one timer a connection does for keep-alive and for clients that send their headers byte by byte.
-"""
+"""The edge: listeners' sockets, and uvicorn's protocol with the limits that httptools does not have."""
 
 import asyncio
 import re
 import socket
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from daemon.connections import Connections, Place, Reason
 from domain.errors import ConfigError
-from runtime.logs import get_logger
 from runtime.settings import Bind
 
 MAX_HEAD = 32 * 1024
-IDLE_SECONDS = 15.0
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _END = b"\r\n\r\n"
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-length: 0\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
+
+
+def _last_words(status: str, kind: str, body: str, *more: str) -> bytes:
+    """An answer that ends its connection."""
+    lines = [f"HTTP/1.1 {status}", f"content-type: {kind}", f"content-length: {len(body)}", *more]
+    return "\r\n".join([*lines, "cache-control: no-store", "connection: close", "", body]).encode()
+
+
+_TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
+_TOO_LARGE = _last_words("431 Request Header Fields Too Large", _TEXT, "")
+_FULL = _last_words("503 Service Unavailable", _TEXT, "", "retry-after: 1")
+BAD_TEXT = _last_words("400 Bad Request", _TEXT, "This is not a request that can be understood.\n")
+_BAD_JSON = _last_words(
+    "400 Bad Request",
+    _JSON,
+    '{"error":"bad_request","detail":"not HTTP/1.1 with one valid Host and one length at most"}',
 )
-_FAILED = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_log = get_logger("trilha.edge")
+
+
+class BadHead(ValueError):
+    """Raised into the parser: this head means different things to different programs."""
 
 
 class CappedProtocol(HttpToolsProtocol):
     """Answers 431 and closes once request line and headers exceed 32 KiB; httptools itself has no limit.
 
+    It tells `connections` what its connection does, which closes it when that takes too long or somebody else needs the
+    room. What is not HTTP/1.1, or ambiguous, gets 400 and is closed.
+
     An ad URL pasted with its accents unescaped is percent-encoded before parsing: httptools would refuse it with 400,
     and a paid click would be lost.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    bad = _BAD_JSON
+    host_always = False  # health checks of old load balancers speak HTTP/1.0 without one
+
+    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.place: Place | None = None
+        self.group: str | None = None
+        self._counted = connections
+        self._begun = False
         self._next_head()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refused at once when there is no room."""
+        super().connection_made(transport)
+        self._counted.watch(self.loop)
+        if not self._counted.arrived(self, self.client[0] if self.client else ""):
+            self._end(_FULL)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Its room is free."""
+        super().connection_lost(exc)
+        self._counted.left(self)
+
+    def let_go(self) -> None:
+        """Close it, without waiting for a client that does not read."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Count before parsing, up to the end of the headers: the body is nobody's concern here."""
         if self._in_head and self._head_grows_too_large(data):
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+            self._refuse(_TOO_LARGE, "too_large")
             return
-        super().data_received(self._escaped(data) if self._in_line else data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(self._escaped(data) if self._in_line else data)
+        except httptools.HttpParserUpgrade:
+            return  # nobody here speaks anything else; what was asked is answered
+        except httptools.HttpParserError:
+            self._refuse(self.bad, "invalid")
+            return
+        if self._begun:  # rarely: nearly every request comes in one piece
+            self._more_to_come()
+
+    def on_message_begin(self) -> None:
+        """From its first byte on, a request has a time to be complete in."""
+        super().on_message_begin()
+        self._begun = True
 
     def on_headers_complete(self) -> None:
-        """The head was short enough."""
+        """The head was short enough, and comes once."""
+        self._check_head()
         self._in_head = False
+        self._counted.busy(self)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The next request of this connection starts from zero."""
         super().on_message_complete()
+        if not self.cycle.response_complete:
+            self._counted.busy(self)
         self._next_head()
+
+    def on_response_complete(self) -> None:
+        """It may stay for another request, for a while."""
+        if not self.pipeline:
+            self._counted.idle(self)
+        super().on_response_complete()
+
+    def _more_to_come(self) -> None:
+        if self._in_head:
+            self._counted.slow_head(self)
+        else:
+            self._counted.slow_body(self)
 
     def _next_head(self) -> None:
         self._head = 0
         self._tail = b""
+        self._begun = False
         self._in_head = True
         self._in_line = True
+
+    def _check_head(self) -> None:
+        headers = self.headers
+        names = [name for name, _ in headers]
+        version, hosts = self.parser.get_http_version(), names.count(b"host")
+        if version not in {"1.1", "1.0"} or (hosts != 1 and (hosts or self.host_always or version == "1.1")):
+            raise BadHead
+        if hosts and not _is_host(headers[names.index(b"host")][1]):
+            raise BadHead
+        if b"content-length" in names and _is_ambiguous(names):
+            raise BadHead
+
+    def _refuse(self, answer: bytes, reason: Reason) -> None:
+        self._counted.closed(reason)
+        self._end(answer)
+
+    def _end(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.transport.close()
 
     def _head_grows_too_large(self, data: bytes) -> bool:
         if self._head == 0 and len(data) <= MAX_HEAD and data.endswith(_END):
@@ -81,147 +168,13 @@ class CappedProtocol(HttpToolsProtocol):
         return _NOT_ASCII.sub(_percent, line) + end + rest
 
 
-class RedirectProtocol(CappedProtocol):
-    """For the public listener: no body is read, no second write is made, no timer is set for each request."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._seen = 0.0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection that completes no request for 15 seconds is closed."""
-        super().connection_made(transport)
-        self._seen = self.loop.time()
-        self.timeout_keep_alive_task = self.loop.call_later(IDLE_SECONDS, self.timeout_keep_alive_handler)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Names are compared in lower case."""
-        self.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        """Start the exchange, or let it wait for the one before it (pipelining)."""
-        self._in_head = False
-        path, query = _split(self.url)
-        scope = self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["path"] = unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii")
-        scope["raw_path"] = path
-        scope["query_string"] = query
-        before = self.cycle
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        self.cycle = exchange = Exchange(self, keep_alive=keep_alive)  # type: ignore[assignment]
-        if before is None or before.response_complete:  # type: ignore[redundant-expr]  # uvicorn's stub omits the None
-            self._start_asgi_task(exchange, self.app)  # type: ignore[arg-type]
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
-
-    def on_body(self, body: bytes) -> None:
-        """A click has none; whoever sends one is not made to wait for it."""
-
-    def on_message_complete(self) -> None:
-        """The next request of this connection starts from zero."""
-        self._next_head()
-
-    def on_response_complete(self) -> None:
-        """The next exchange of a pipeline may start."""
-        self.server_state.total_requests += 1
-        self._seen = self.loop.time()
-        if self.pipeline and not self.transport.is_closing():
-            self.flow.resume_reading()
-            exchange, app = self.pipeline.pop()
-            self._start_asgi_task(exchange, app)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close what has been idle; look again later at what has not."""
-        left = self._seen + IDLE_SECONDS - self.loop.time()
-        if left <= 0:
-            self.transport.close()
-        elif not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """The timer looks for itself; it ends with the connection."""
-        if self.transport.is_closing() and self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
-class _Deaf:
-    """Nobody waits for the body of a request."""
-
-    def set(self) -> None:
-        """Ignore."""
-
-
-_DEAF = _Deaf()
-
-
-class Exchange:
-    """One request and its answer, as the ASGI application and uvicorn's server see it."""
-
-    __slots__ = (
-        "_protocol",
-        "_start",
-        "disconnected",
-        "keep_alive",
-        "message_event",
-        "response_complete",
-        "scope",
-    )
-
-    def __init__(self, protocol: RedirectProtocol, *, keep_alive: bool) -> None:
-        self._protocol = protocol
-        self._start: dict[str, Any] | None = None
-        self.scope = protocol.scope
-        self.keep_alive = keep_alive
-        self.disconnected = False
-        self.response_complete = False
-        self.message_event = _DEAF
-
-    async def run_asgi(self, app: Any) -> None:
-        """Let the application answer; a bug in it costs this one answer."""
-        try:
-            await app(self.scope, self.receive, self.send)
-        except Exception as error:  # noqa: BLE001  nothing of the request may reach the log
-            _log.error("an answer failed", error=type(error).__name__)
-            if not self.response_complete:
-                self.keep_alive = False
-                self._finish(_FAILED)
-
-    async def receive(self) -> dict[str, Any]:
-        """There is no body."""
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(self, message: dict[str, Any]) -> None:
-        """The start is kept until the body comes: one answer is one write."""
-        if self._start is None:
-            self._start = message
-            return
-        parts = [STATUS_LINE[self._start["status"]]]
-        for name, value in self._start["headers"]:
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n", message["body"])
-        self._finish(b"".join(parts))
-
-    def _finish(self, answer: bytes) -> None:
-        self.response_complete = True
-        if self.disconnected:
-            return
-        transport = self._protocol.transport
-        transport.write(answer)
-        if not self.keep_alive:
-            transport.close()
-        self._protocol.on_response_complete()
-
-
-def _split(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request target."""
-    if target.startswith(b"/") and b"#" not in target:
-        path, _, query = target.partition(b"?")
-        return path, query
-    url = httptools.parse_url(target)  # in absolute form, as proxies are asked
-    return url.path, url.query or b""
+def _is_ambiguous(names: Sequence[bytes]) -> bool:
+    return names.count(b"content-length") > 1 or b"transfer-encoding" in names
 
 
 def _percent(found: re.Match[bytes]) -> bytes:

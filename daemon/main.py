@@ -18,9 +18,13 @@ from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.capture import Capture
 from daemon.client_ip import ClientIp
-from daemon.edge import CappedProtocol, RedirectProtocol, listen
+from daemon.connections import Connections, Limits, Listener
+from daemon.edge import CappedProtocol, listen
 from daemon.explain import Explain
+from daemon.gate import Gate
+from daemon.private_hosts import PrivateHosts
 from daemon.redirect import Redirect
+from daemon.redirect_protocol import RedirectProtocol
 from daemon.server import make_server
 from daemon.telegram_webhook import TelegramWebhook
 from delivery.report import Report
@@ -36,7 +40,7 @@ from privacy.pseudonymise import Pseudonymiser
 from privacy.seal import Sealer
 from privacy.sharing import Sharing
 from privacy.token import Minter
-from runtime.lifecycle import repeat
+from runtime.lifecycle import raise_open_files, repeat
 from runtime.logs import get_logger
 from runtime.metrics import Metrics
 from runtime.settings import Settings
@@ -52,6 +56,7 @@ KEEP_MINUTES = 120
 WARN_SHARE = 0.7
 SWITCH_SECONDS = 0.0005
 COLLECT_AFTER = 20_000
+OTHER_FILES = 256  # stores, logs, spools
 _log = get_logger("trilha.serve")
 
 
@@ -65,6 +70,8 @@ class Daemon:
         self._metrics = Metrics()
         self._keyring = Keyring(settings.secrets, clock)
         self._keys = ApiKeys(settings.api_keys)
+        self._client_ip = ClientIp(settings.trusted_proxies)
+        self._settings = settings
         self.stores: Stores = open_stores(
             settings, clock, self._metrics, name=SPOOL_NAME, person_key=self._keyring.person_key
         )
@@ -74,7 +81,7 @@ class Daemon:
         minter = Minter(self._keyring, clock, node=settings.node, attribution_days=settings.attribution_days)
         self.redirect = Redirect(
             catalog=self.catalog,
-            capture=Capture(ClientIp(settings.trusted_proxies)),
+            capture=Capture(self._client_ip),
             dealer=Dealer(),
             minter=minter,
             pseudonymiser=Pseudonymiser(self._keyring, Sealer(self._keyring)),
@@ -85,6 +92,7 @@ class Daemon:
             observer=self._metrics,
             node=settings.node,
             telegram_host=settings.telegram_host,
+            at_once=settings.redirects_at_once,
         )
         associate = Associate(
             minter=minter,
@@ -120,7 +128,13 @@ class Daemon:
                 make_gathering(settings, self.stores, keyring=self._keyring, names=self.catalog, clock=clock)
             ),
             bot_name=self.catalog.bot_name,
-            keys=self._keys,
+            gate=Gate(
+                keys=self._keys,
+                client_ip=self._client_ip,
+                rate=settings.api_rate,
+                clock=clock,
+                observer=self._metrics,
+            ),
             health=Health(
                 catalog_loaded=lambda: self.catalog.loaded,
                 catalog_checked_ms=lambda: self.catalog.checked_ms,
@@ -134,6 +148,24 @@ class Daemon:
                 blocks=SqlPeople(self.stores.engine),
                 clock=clock,
             ),
+        )
+
+    def servers(self) -> tuple[uvicorn.Server, uvicorn.Server]:
+        """The public one and the private one."""
+        private = PrivateHosts(self.api.app(), self._settings.private_hosts)
+        return (
+            make_server(self.redirect, RedirectProtocol, self._connections("public")),
+            make_server(private, CappedProtocol, self._connections("private")),
+        )
+
+    def _connections(self, listener: Listener) -> Connections:
+        given = self._settings
+        return Connections(
+            Limits.of(listener, given.max_connections, given.max_connections_per_address),
+            clock=self._clock,
+            observer=self._metrics,
+            listener=listener,
+            exempt=self._client_ip.is_proxy,
         )
 
     async def load(self) -> None:
@@ -203,19 +235,28 @@ async def serve(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     public = listen(settings.public_bind, "TRILHA_PUBLIC_BIND")
     private = listen(settings.private_bind, "TRILHA_PRIVATE_BIND")
+    _open_files_for(2 * settings.max_connections)
     daemon = Daemon(settings, clock)
     await daemon.load()
     _spare_the_collector()
     background = daemon.background(stop)
-    servers = [
-        (make_server(daemon.redirect, RedirectProtocol), public),
-        (make_server(daemon.api.app(), CappedProtocol), private),
-    ]
+    servers = list(zip(daemon.servers(), (public, private), strict=True))
     running = [asyncio.create_task(server._serve([at])) for server, at in servers]  # noqa: SLF001  without its signal handlers
     _log.info("serving", bind=str(settings.public_bind))
     await _until_stopped(stop, [server for server, _ in servers], running)
     await asyncio.gather(*background)
     await daemon.close()
+
+
+def _open_files_for(connections: int) -> None:
+    """Raise the limit of open files, and say so when it is too low for what may be connected."""
+    limit = raise_open_files()
+    if limit < connections + OTHER_FILES:
+        _log.warning(
+            "the limit of open files is too low for TRILHA_MAX_CONNECTIONS; raise it (ulimit -n, LimitNOFILE)",
+            limit=limit,
+            needed=connections + OTHER_FILES,
+        )
 
 
 def _spare_the_collector() -> None:

@@ -24,7 +24,9 @@ _ERRORS = {
     401: "`unauthorized`",
     404: "`not_found`: no store has this click",
     413: "`too_large`",
+    421: "`wrong_host`: asked by a name that is not in TRILHA_PRIVATE_HOSTS",
     422: "`invalid_token`: not a token of ours, or too old",
+    429: "`too_many`: of this key, or of wrong ones; come back after `Retry-After` seconds",
     503: "`unavailable`: a store that is needed cannot be asked; come back after `Retry-After` seconds",
 }
 _BEARER: list[dict[str, Any]] = [{"bearer": []}]
@@ -68,7 +70,7 @@ def _paths() -> dict[str, Any]:
                 "Telegram's webhook",
                 {
                     200: _json("Method", "the greeting; empty where there is none"),
-                    **_errors(400, 401, 413, 503),
+                    **_errors(400, 401, 413, 429, 503),
                 },
                 security=_SECRET,
                 parameters=[_parameter("bot", "username of a registered bot")],
@@ -80,7 +82,7 @@ def _paths() -> dict[str, Any]:
                 "Redeem a token, or note a direct start; sending it again is safe",
                 {
                     200: _json("Start", "what became of it"),
-                    **_errors(401, 413, 503),
+                    **_errors(401, 413, 421, 429, 503),
                     422: _json("Error", "`invalid_body`, `invalid_token` or `unknown_bot`"),
                 },
                 security=_BEARER,
@@ -90,7 +92,7 @@ def _paths() -> dict[str, Any]:
         "/v1/clicks/{token}": {
             "get": _operation(
                 "What is known of one click",
-                {200: _json("ClickView", "the click"), **_errors(401, 404, 422, 503)},
+                {200: _json("ClickView", "the click"), **_errors(401, 404, 421, 422, 429, 503)},
                 security=_BEARER,
                 parameters=[_parameter("token", "what the deep link carries")],
             )
@@ -100,7 +102,7 @@ def _paths() -> dict[str, Any]:
                 "Why a sale is missing: of a person or an order",
                 {
                     200: _json("Explanation", "the way of it, also when nothing is known"),
-                    **_errors(401),
+                    **_errors(401, 421, 429),
                     422: _json("Error", "`invalid_query` or `unknown_bot`"),
                 },
                 security=_BEARER,
@@ -117,7 +119,7 @@ def _paths() -> dict[str, Any]:
                 "Why a sale is missing: of a click",
                 {
                     200: _json("Explanation", "the way of it, also when nothing is known"),
-                    **_errors(401),
+                    **_errors(401, 421, 429),
                     422: _json("Error", "`invalid_token` or `invalid_query`"),
                 },
                 security=_BEARER,
@@ -129,7 +131,7 @@ def _paths() -> dict[str, Any]:
                 "Report a conversion; the same order again is the same conversion",
                 {
                     200: _json("Conversion", "what became of it"),
-                    **_errors(401, 413, 503),
+                    **_errors(401, 413, 421, 429, 503),
                     422: _json(
                         "Error",
                         "`invalid_body`, `invalid_conversion`, `invalid_token`, `unknown_bot` or `unknown_click`",
@@ -142,7 +144,7 @@ def _paths() -> dict[str, Any]:
         "/v1/openapi.json": {
             "get": _operation(
                 "This description",
-                {200: _content("application/json", {"type": "object"}, "it"), **_errors(401)},
+                {200: _content("application/json", {"type": "object"}, "it"), **_errors(401, 421, 429)},
                 security=_BEARER,
             )
         },

@@ -4,21 +4,20 @@ Whatever the stores do, a live link gets its 302, or its page (I10). The same an
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from backends.catalog_cache import CatalogCache
 from daemon.bridge import Bridge
 from daemon.capture import Capture
 from domain.books import ReceiptBook
-from domain.click import Visit
+from domain.click import Click, Visit
 from domain.clock import Clock
 from domain.ids import ClickIds
 from domain.links import Link
 from domain.observations import Observer, RedirectOutcome
-from domain.outcomes import NOTHING_PROMISED
+from domain.outcomes import NOTHING_PROMISED, Receipt
 from domain.pools import Dealer
-from domain.ports import ClickStore
 from privacy.pseudonymise import Pseudonymiser
 from privacy.token import Minter, ad_key
 from runtime.logs import get_logger
@@ -50,7 +49,6 @@ _NOT_READY = _plain(
     "not_ready", 503, "Tente de novo em instantes. / Try again in a moment.\n", (b"retry-after", b"2")
 )
 _BAD_METHOD = _plain("bad_method", 405, "Only GET and HEAD.\n", (b"allow", b"GET, HEAD"))
-_BAD_REQUEST = _plain("bad_request", 400, "Exactly one Host header is needed.\n")
 
 
 def _elsewhere(link: Link) -> Answer:
@@ -58,6 +56,15 @@ def _elsewhere(link: Link) -> Answer:
     if link.fallback_url:
         return "fallback", 302, [(b"location", link.fallback_url.encode("ascii")), *_MOVED], b""
     return _GONE
+
+
+class Store(Protocol):
+    """Where clicks go: at once, or when there are too many of them, later."""
+
+    @property
+    def may_wait(self) -> bool: ...
+    def put_later(self, click: Click) -> Receipt: ...
+    async def put(self, click: Click) -> Receipt: ...
 
 
 class Redirect:
@@ -71,13 +78,14 @@ class Redirect:
         dealer: Dealer,
         minter: Minter,
         pseudonymiser: Pseudonymiser,
-        store: ClickStore,
+        store: Store,
         book: ReceiptBook,
         ids: ClickIds,
         clock: Clock,
         observer: Observer,
         node: int,
         telegram_host: str,
+        at_once: int,
     ) -> None:
         self._catalog = catalog
         self._capture = capture
@@ -91,6 +99,8 @@ class Redirect:
         self._observer = observer
         self._node = node
         self._telegram = f"https://{telegram_host}/"
+        self._at_once = at_once
+        self._storing = 0
         self._bridge = Bridge(telegram_host)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -107,8 +117,6 @@ class Redirect:
             return _UNKNOWN_SLUG
         if scope["method"] not in {"GET", "HEAD"}:
             return _BAD_METHOD
-        if [name for name, _ in scope["headers"]].count(b"host") != 1:
-            return _BAD_REQUEST
         link = self._catalog.link(path[len(PREFIX) :])
         if link is None:
             return _UNKNOWN_SLUG if self._catalog.loaded else _NOT_READY
@@ -130,13 +138,29 @@ class Redirect:
         """The token of this visit. It is minted before any store is asked, so it exists whatever fails then."""
         key = ad_key(visit.ad)
         token = self._minter.mint(click_id, link_id, key)
+        crowded = self._storing >= self._at_once
+        self._storing += 1
         try:
-            click = self._pseudonymiser.click(
-                visit, click_id=click_id, link_id=link_id, node=self._node, ad_key=key
-            )
-            receipt = await self._store.put(click)
+            if crowded and not self._store.may_wait:
+                receipt = self._shed(
+                    "token"
+                )  # data are lost here, on purpose: all that is left is in the token
+            else:
+                click = self._pseudonymiser.click(
+                    visit, click_id=click_id, link_id=link_id, node=self._node, ad_key=key
+                )
+                receipt = self._shed("later", click) if crowded else await self._store.put(click)
         except Exception as error:  # noqa: BLE001  tracking may never block a redirect; the click is lost here, counted
             _log.error("a click could not be built", error=type(error).__name__)
             receipt = NOTHING_PROMISED
+        finally:
+            self._storing -= 1
         self._book.issued(visit.at_ms, receipt)
         return token.text
+
+    def _shed(self, level: str, click: Click | None = None) -> Receipt:
+        """Too many redirects wait for their stores. This one does not: its click is kept later, or not at all."""
+        self._observer.shed(level)
+        receipt = NOTHING_PROMISED if click is None else self._store.put_later(click)
+        self._observer.receipt(receipt, 1)
+        return receipt

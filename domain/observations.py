@@ -16,7 +16,6 @@ RedirectOutcome = Literal[
     "unknown_slug",
     "not_ready",
     "bad_method",
-    "bad_request",
 ]
 
 
@@ -43,6 +42,10 @@ class Observer(Protocol):
     def leader(self, *, leads: bool) -> None: ...
     def alert(self, rule: str, firing: int, measured: float) -> None: ...
     def alert_told(self, channel: str, outcome: str) -> None: ...
+    def connections(self, listener: str, count: int) -> None: ...
+    def connection_closed(self, listener: str, reason: str) -> None: ...
+    def shed(self, level: str) -> None: ...
+    def api_refused(self, reason: str) -> None: ...
 
 
 class Silent:
@@ -106,4 +109,16 @@ class Silent:
         """Ignore."""
 
     def alert_told(self, channel: str, outcome: str) -> None:
+        """Ignore."""
+
+    def connections(self, listener: str, count: int) -> None:
+        """Ignore."""
+
+    def connection_closed(self, listener: str, reason: str) -> None:
+        """Ignore."""
+
+    def shed(self, level: str) -> None:
+        """Ignore."""
+
+    def api_refused(self, reason: str) -> None:
         """Ignore."""

@@ -64,11 +64,15 @@ class ApiKeys:
             self._stamp = now
 
     def allows(self, authorization: str) -> bool:
-        """True for `Bearer KEY` with a known key. Compared in constant time, against every hash."""
+        """True for `Bearer KEY` with a known key."""
+        return self.known(authorization) is not None
+
+    def known(self, authorization: str) -> str | None:
+        """The hash of the key in `Bearer KEY`, if it is one of ours. Compared in constant time, against every hash."""
         scheme, _, key = authorization.partition(" ")
         digest = _digest(key)
         known = [hmac.compare_digest(digest, held) for held in self._hashes]
-        return scheme.lower() == "bearer" and any(known)
+        return digest if scheme.lower() == "bearer" and any(known) else None
 
 
 def _digest(key: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -23,6 +24,17 @@ def stop_on_signals() -> asyncio.Event:
 def give_way() -> None:
     """Let the machine's other processes go first from now on: what can wait must not make a redirect wait."""
     os.setpriority(os.PRIO_PROCESS, 0, max(GIVE_WAY, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def raise_open_files() -> int:
+    """Raise the soft limit of open files to the hard one; the limit then in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):  # macOS calls it unlimited and then refuses that
+            return soft
+    return hard if hard != resource.RLIM_INFINITY else 2**31
 
 
 async def repeat(work: Callable[[], Awaitable[object]], seconds: float, stop: asyncio.Event) -> None:

@@ -31,6 +31,10 @@ REPLIES = ("sent", "refused")
 HEALTHS = ("unknown", "ok", "banned", "revoked", "renamed")
 DELIVERIES = ("sent", "rejected", "dead", "skipped", "postponed")
 CALLS = ("accepted", "event", "configuration", "throttled", "temporary")
+LISTENERS = ("public", "private")
+CLOSED = ("idle", "slow_head", "slow_body", "crowded", "crowded_address", "refused", "too_large", "invalid")
+SHED = ("later", "token")
+API_REFUSED = ("key", "address", "total")
 LANES = ("ok", "backing_off", "held")
 OTHER = "other"
 UNKNOWN_STATE = -1
@@ -197,6 +201,24 @@ class Metrics:
         self._told = self._new(
             _Count(count, "trilha_alerts_told", "Messages of alerts", channel=CHANNELS, outcome=TOLD)
         )
+        self._connections = self._new(
+            _Count(gauge, "trilha_connections", "Open connections", listener=LISTENERS)
+        )
+        self._closed = self._new(
+            _Count(
+                count,
+                "trilha_connections_closed",
+                "Connections closed on us",
+                listener=LISTENERS,
+                reason=CLOSED,
+            )
+        )
+        self._shed = self._new(
+            _Count(count, "trilha_redirects_shed", "Redirects that kept less under load", level=SHED)
+        )
+        self._refused = self._new(
+            _Count(count, "trilha_api_refused", "Calls of the API over a limit", reason=API_REFUSED)
+        )
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         """One answer of /go."""
@@ -289,6 +311,22 @@ class Metrics:
     def alert_told(self, channel: str, outcome: str) -> None:
         """What became of a message of an alert."""
         self._told.add(1, channel, outcome)
+
+    def connections(self, listener: str, count: int) -> None:
+        """So many are open."""
+        self._connections.set(count, listener)
+
+    def connection_closed(self, listener: str, reason: str) -> None:
+        """We have closed one."""
+        self._closed.add(1, listener, reason)
+
+    def shed(self, level: str) -> None:
+        """A redirect kept less than it would have, because there are too many."""
+        self._shed.add(1, level)
+
+    def api_refused(self, reason: str) -> None:
+        """A call was over a limit."""
+        self._refused.add(1, reason)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

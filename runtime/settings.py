@@ -85,6 +85,29 @@ class Settings(BaseModel):
         (),
         description="Networks of your own proxies, comma-separated CIDRs: only they may name the visitor's address",
     )
+    max_connections: int = Field(
+        8192,
+        ge=16,
+        le=1_000_000,
+        description="Most open connections of a listener; at that number those that ask nothing give way",
+    )
+    max_connections_per_address: int = Field(
+        1024,
+        ge=1,
+        le=1_000_000,
+        description="Most of them from one address (of IPv6: from one /64); trusted proxies may have more",
+    )
+    private_hosts: tuple[str, ...] = Field(
+        (),
+        description="Names by which PRIVATE_BIND may be asked, comma-separated, besides localhost and addresses",
+    )
+    redirects_at_once: int = Field(
+        1000,
+        ge=1,
+        le=1_000_000,
+        description="Redirects that wait for their stores at once; those above it do not wait, and their clicks are kept later",
+    )
+    api_rate: int = Field(2000, ge=1, le=1_000_000, description="Calls of /v1 a second with one API key")
     ack: Literal["durable", "chain"] = Field(
         "durable",
         description="durable: spool and Redis at once; chain: the first that accepts, promising less",
@@ -228,7 +251,9 @@ class Settings(BaseModel):
             return tuple(ip_network(item, strict=True) if isinstance(item, str) else item for item in value)
         return value
 
-    @field_validator("geoip_paths", "webhook_hosts", "alerts_off", "alert_email", mode="before")
+    @field_validator(
+        "geoip_paths", "webhook_hosts", "private_hosts", "alerts_off", "alert_email", mode="before"
+    )
     @classmethod
     def _paths(cls, value: object) -> object:
         if isinstance(value, str):

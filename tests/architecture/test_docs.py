@@ -100,7 +100,7 @@ def test_every_path_of_the_private_listener_is_in_both_references_and_no_other()
         inspect=nobody,
         explain=nobody,
         bot_name=nobody,
-        keys=nobody,
+        gate=nobody,
         health=nobody,
         metrics=lambda: b"",
         webhook=webhook,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from chaos.servers import HOST
-from daemon import edge
+from daemon import connections
 from tests.daemon_fixture import ANSWER_SECONDS, SLUG, Answer, Door, Site
 
 
@@ -89,7 +89,7 @@ async def test_a_client_that_completes_no_request_is_let_go(
     site: Site, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """One that says nothing, one that stops within its headers, and one that has had its answer."""
-    monkeypatch.setattr(edge, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "PUBLIC_IDLE_SECONDS", 0.2)
     async with site.running() as door:
         reader, writer = await asyncio.open_connection(HOST, door.port)
         writer.write(sent)

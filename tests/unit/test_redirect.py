@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from domain.clock import ManualClock
 from domain.ids import ClickIds
 from domain.links import Bot, Catalog, Link, Member
 from domain.observations import RedirectOutcome, Silent
-from domain.outcomes import Durability, Receipt
+from domain.outcomes import NOTHING_PROMISED, Durability, Receipt
 from domain.pools import Dealer
 from privacy.keyring import Keyring
 from privacy.pseudonymise import Pseudonymiser
@@ -69,11 +70,41 @@ class Keeping:
         return Receipt(durability=Durability.SYNCED, visible=False)
 
 
+class Slow(Keeping):
+    """A store that takes its time until it is told to go on, with room for some clicks that come later."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+        self.later: list[Click] = []
+        self._room = room
+
+    @property
+    def may_wait(self) -> bool:
+        return len(self.later) < self._room
+
+    def put_later(self, click: Click) -> Receipt:
+        self.later.append(click)
+        return NOTHING_PROMISED
+
+    async def put(self, click: Click) -> Receipt:
+        await self.go_on.wait()
+        return await super().put(click)
+
+
 class Hearing(Silent):
     """An observer that keeps the outcomes of redirects."""
 
     def __init__(self) -> None:
         self.outcomes: list[RedirectOutcome] = []
+        self.levels: list[str] = []
+        self.receipts: list[Receipt] = []
+
+    def shed(self, level: str) -> None:
+        self.levels.append(level)
+
+    def receipt(self, receipt: Receipt, clicks: int) -> None:
+        self.receipts += [receipt] * clicks
 
     def redirect(self, outcome: RedirectOutcome, seconds: float) -> None:
         self.outcomes.append(outcome)
@@ -83,7 +114,13 @@ class Room:
     """The hot path with collaborators to choose."""
 
     def __init__(
-        self, folder: Path, *, store: Any = None, pseudonymiser: Any = None, link: Link = PROMO
+        self,
+        folder: Path,
+        *,
+        store: Any = None,
+        pseudonymiser: Any = None,
+        link: Link = PROMO,
+        at_once: int = 1000,
     ) -> None:
         clock = ManualClock()
         ring = Keyring.create(folder / "ring.json", clock)
@@ -106,6 +143,7 @@ class Room:
             observer=self.heard,
             node=0,
             telegram_host="t.me",
+            at_once=at_once,
         )
 
     async def get(self, path: str = "/go/promo") -> tuple[int, dict[bytes, bytes]]:
@@ -238,3 +276,65 @@ async def test_an_empty_pool_is_gone_and_a_paused_bridge_too(tmp_path: Path) -> 
         room = Room(tmp_path / name, link=link)
         await room.catalog.refresh()
         assert ((await room.get())[0], room.heard.outcomes) == (410, ["gone"])
+
+
+async def test_under_load_tracking_is_shed_and_no_redirect(tmp_path: Path) -> None:
+    """Two wait for the store; the next three are answered without it, two of them kept for later, one by its token."""
+    store = Slow(room=2)
+    room = Room(tmp_path, store=store, at_once=2)
+    await room.catalog.refresh()
+    waiting = [asyncio.create_task(room.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    answered = [await room.get() for _ in range(3)]
+    assert room.heard.levels == ["later", "later", "token"]
+    assert not any(task.done() for task in waiting)
+    store.go_on.set()
+    answered += await asyncio.gather(*waiting)
+    refs = [
+        room.minter.verify(headers[b"location"].decode().partition("?start=")[2]) for _, headers in answered
+    ]
+    assert [status for status, _ in answered] == [302] * 5
+    assert [ref.id for ref in refs] == [
+        *(click.id for click in store.later),
+        refs[2].id,
+        *(click.id for click in store.clicks),
+    ]
+    assert {(ref.link_id, ref.ad_key) for ref in refs} == {(9, store.clicks[0].ad_key)}
+    assert all(click.sealed and click.params for click in store.later)  # no detail is missing
+
+
+async def test_what_is_shed_is_promised_nothing_and_the_books_say_so(tmp_path: Path) -> None:
+    store = Slow(room=1)
+    room = Room(tmp_path, store=store, at_once=1)
+    await room.catalog.refresh()
+    waiting = asyncio.create_task(room.get())
+    await asyncio.sleep(0)
+    for _ in range(3):
+        await room.get()
+    store.go_on.set()
+    await waiting
+    (entry,) = room.book.take()
+    assert (entry.issued, entry.synced, entry.token_only) == (4, 1, 3)
+    assert room.heard.receipts == [NOTHING_PROMISED] * 3
+
+
+async def test_once_the_load_is_over_clicks_are_stored_as_before(tmp_path: Path) -> None:
+    store = Slow(room=9)
+    room = Room(tmp_path, store=store, at_once=1)
+    await room.catalog.refresh()
+    waiting = asyncio.create_task(room.get())
+    await asyncio.sleep(0)
+    await room.get()
+    store.go_on.set()
+    await waiting
+    await room.get()
+    assert (len(store.clicks), len(store.later)) == (2, 1)
+
+
+@pytest.mark.parametrize("broken", ["store", "pseudonymiser"])
+async def test_after_bugs_the_count_of_those_that_wait_is_right(tmp_path: Path, broken: str) -> None:
+    room = Room(tmp_path, **{broken: Broken()}, at_once=1)
+    await room.catalog.refresh()
+    for _ in range(5):
+        await room.get()
+    assert room.heard.levels == []
