@@ -13,6 +13,7 @@ from backends.sql.erasure import SqlErasures
 from backends.sql.keys import SqlKeys
 from backends.sql.ledger import SqlLedger
 from backends.sql.outbox import SqlOutbox
+from backends.sql.partitions import SqlPartitions
 from backends.sql.pixels import SqlPixels
 from backends.sql.retention import SqlRetention
 from backends.sql.rollups import SqlRollups
@@ -50,6 +51,7 @@ KEYS_SECONDS = 60.0
 SCORING_SECONDS = 1.0
 PLACES_SECONDS = 60.0
 ERASURE_SECONDS = 5.0
+PARTITIONS_SECONDS = 900.0
 ACCESS_LOG_SECONDS = 3600.0
 _log = get_logger("trilha.work")
 
@@ -95,6 +97,7 @@ async def work(
         (Scoring(SqlScoring(engine), enricher.of, clock).due, SCORING_SECONDS),
         (lambda: _refresh_places(places), PLACES_SECONDS),
         (Retention(SqlRetention(engine), settings, clock, keys=keyring).pass_, RETENTION_SECONDS),
+        (lambda: SqlPartitions(engine).make_ahead(clock.now_ms()), PARTITIONS_SECONDS),
         (lambda: asyncio.to_thread(access_log_of(settings, clock).expire), ACCESS_LOG_SECONDS),
         (Finisher(erasures=erasures, discarder=discarder, clock=clock).finish_erasures, ERASURE_SECONDS),
         (watch.pass_, ALERTS_SECONDS),

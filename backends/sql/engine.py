@@ -64,6 +64,9 @@ async def snapshot(engine: AsyncEngine, work: Work[T]) -> T:
     async def read(connection: AsyncConnection) -> T:
         if engine.dialect.name == "postgresql":
             await connection.execution_options(isolation_level="REPEATABLE READ")
+            # First: the moment that is seen is that of the first statement that reads, and partitions that are dropped
+            # after it are gone for those who see it too.
+            await connection.exec_driver_sql("LOCK TABLE ONLY clicks IN ACCESS SHARE MODE")
         else:
             # The driver begins a transaction only before it writes: each SELECT would see a moment of its own.
             await connection.exec_driver_sql("BEGIN")
