@@ -122,7 +122,7 @@ class _Making:
     async def _move_strays(self, connection: AsyncConnection) -> bool:
         """Rows of that day that are in the default: a worker was away, or a clock is wrong. False: they are too many."""
         within = f"WHERE id >= '{self._first}' AND id < '{self._end}'"
-        many = f"SELECT count(*) FROM (SELECT FROM {_DEFAULT} {within} LIMIT {MOST_MOVED + 1}) some"  # noqa: S608 - names and UUIDs of ours
+        many = f"SELECT count(*) FROM (SELECT FROM {_DEFAULT} {within} LIMIT {MOST_MOVED + 1}) AS strays"  # noqa: S608 - names and UUIDs of ours
         strays = (await connection.execute(text(many))).scalar_one()
         if strays > MOST_MOVED:
             _log.warning("a day stays in the default partition", partition=self._name, clicks=strays)

@@ -14,6 +14,7 @@ from chaos.crowd.process import TOLD
 from chaos.inside.switches import Switches
 from chaos.proxy.process import Proxy
 from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
+from chaos.servers.postgres_replica import PostgresReplica
 from chaos.servers.process import Server, environment
 from chaos.stage.home import BOT, SLUG, log_of, prepare
 from chaos.stage.meta import MetaServer, connect_pixel
@@ -27,7 +28,7 @@ DATABASE = "drill"
 class Stage:
     """A Trilha as its spec says, from `set_up` to `take_down`; nothing of it is left afterwards, whatever happened.
 
-    `servers` are all that may be killed or frozen, by name: valkey, postgres, serve (serve-1 … when there are more), work,
+    `servers` are all that may be killed or frozen, by name: valkey, postgres, sql-replica, serve (serve-1 … when there are more), work,
     bot, meta, telegram. The last two are of this machine, for who has the spec ask for them.
     `proxies` stand before "redis" and "sql" where the spec says so.
     """
@@ -101,6 +102,14 @@ class Stage:
         """The PostgreSQL of this stage."""
         server = self.servers["postgres"]
         assert isinstance(server, PostgresServer)
+        return server
+
+    @property
+    def sql_replica(self) -> PostgresReplica:
+        """The replica of that PostgreSQL; RuntimeError where there is none."""
+        server = self.servers.get("sql-replica")
+        if not isinstance(server, PostgresReplica):
+            raise RuntimeError("this stage has no replica of PostgreSQL: its spec must say sql_replica: true")
         return server
 
     @property
@@ -195,6 +204,11 @@ class Stage:
             self._stack.callback(postgres.stop)  # before its disk goes
         on = self.sql_disk if self.spec.sql_tmpfs else None
         self._postgres_url = postgres.create_database(DATABASE, on=on)
+        if self.spec.sql_replica:
+            replica = self._stack.enter_context(PostgresReplica(postgres, options=self.spec.postgres_options))
+            self.servers["sql-replica"] = replica
+            hosts = "&".join(f"host={HOST}:{server.port}" for server in (postgres, replica))
+            self._postgres_url = f"postgresql+asyncpg://postgres@/{DATABASE}?{hosts}"
 
     def _start_outside(self) -> None:
         if self.spec.meta:
