@@ -32,7 +32,7 @@ async def connect_to_primary(**given: Any) -> Any:
 
 
 async def _connect(given: dict[str, Any]) -> Any:
-    import asyncpg  # noqa: PLC0415 - who has SQLite only has no such driver
+    import asyncpg
 
     return await asyncpg.connect(**given, timeout=CONNECT_SECONDS)
 

@@ -56,7 +56,7 @@ class PostgresReplica(PostgresServer):
 
     def _wait_for(self, wanted: str, column: str) -> None:
         deadline = time.monotonic() + START_SECONDS
-        of_this = f"SELECT {column} FROM pg_stat_replication WHERE application_name = '{NAME}'"  # noqa: S608 - a name of ours
+        of_this = f"SELECT {column} FROM pg_stat_replication WHERE application_name = '{NAME}'"
         while self._primary.ask(of_this) != wanted:
             if time.monotonic() > deadline:
                 raise ServerFailed(f"the replica is not {wanted}:\n{self._child.tail()}")

@@ -106,10 +106,9 @@ class Stage:
 
     @property
     def sql_replica(self) -> PostgresReplica:
-        """The replica of that PostgreSQL; RuntimeError where there is none."""
-        server = self.servers.get("sql-replica")
-        if not isinstance(server, PostgresReplica):
-            raise RuntimeError("this stage has no replica of PostgreSQL: its spec must say sql_replica: true")
+        """The replica of that PostgreSQL, where the spec has one."""
+        server = self.servers["sql-replica"]
+        assert isinstance(server, PostgresReplica)
         return server
 
     @property
@@ -148,8 +147,18 @@ class Stage:
 
     @property
     def direct_sql_url(self) -> str:
-        """SQL without a proxy before it: what the checker reads."""
-        return f"sqlite+aiosqlite:///{self.sqlite_file}" if self.spec.sql == "sqlite" else self._postgres_url
+        """SQL without a proxy before it: what the checker reads. Of a primary that is gone, the replica."""
+        if self.spec.sql == "sqlite":
+            return f"sqlite+aiosqlite:///{self.sqlite_file}"
+        gone = self.spec.sql_replica and not self.postgres.alive
+        return (self.sql_replica if gone else self.postgres).url(DATABASE)
+
+    @property
+    def _sql_url(self) -> str:
+        if not self.spec.sql_replica:
+            return self.direct_sql_url
+        hosts = "&".join(f"host={HOST}:{server.port}" for server in (self.postgres, self.sql_replica))
+        return f"postgresql+asyncpg://postgres@/{DATABASE}?{hosts}"
 
     def switches(self, name: str) -> Switches:
         """The faults inside the process of that name."""
@@ -203,12 +212,10 @@ class Stage:
             self._mount_at(self.sql_disk, self.spec.sql_tmpfs)
             self._stack.callback(postgres.stop)  # before its disk goes
         on = self.sql_disk if self.spec.sql_tmpfs else None
-        self._postgres_url = postgres.create_database(DATABASE, on=on)
+        postgres.create_database(DATABASE, on=on)
         if self.spec.sql_replica:
-            replica = self._stack.enter_context(PostgresReplica(postgres, options=self.spec.postgres_options))
-            self.servers["sql-replica"] = replica
-            hosts = "&".join(f"host={HOST}:{server.port}" for server in (postgres, replica))
-            self._postgres_url = f"postgresql+asyncpg://postgres@/{DATABASE}?{hosts}"
+            replica = PostgresReplica(postgres, options=self.spec.postgres_options)
+            self.servers["sql-replica"] = self._stack.enter_context(replica)
 
     def _start_outside(self) -> None:
         if self.spec.meta:
@@ -218,7 +225,7 @@ class Stage:
 
     def _settings(self) -> dict[str, str]:
         """What all processes have in common."""
-        stores = {"TRILHA_SQL_URL": self._through("sql", self.direct_sql_url), "TRILHA_REDIS_URL": ""}
+        stores = {"TRILHA_SQL_URL": self._through("sql", self._sql_url), "TRILHA_REDIS_URL": ""}
         if self.spec.redis:
             stores["TRILHA_REDIS_URL"] = self._through("redis", self.valkey.url)
         home = {
