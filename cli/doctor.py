@@ -16,12 +16,10 @@ from backends.build import open_all_spools
 from backends.folders import private_folder
 from backends.redis import RedisStore
 from backends.spool import ASIDE
-from backends.sql.engine import make_engine
-from backends.sql.migrate import current, newest
-from backends.sql.tables import metadata
-from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
+from cli.common import CLOCK, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
 from cli.doctor_delivery import delivery
+from cli.doctor_sql import sql
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
@@ -126,20 +124,6 @@ async def _api_keys(given: Settings) -> Finding:
     return Finding("api keys", "ok", str(given.api_keys))
 
 
-async def _sql(given: Settings) -> Finding:
-    given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = make_engine(given.sql, patience=PATIENCE)
-    try:
-        version = await current(engine)
-    finally:
-        await engine.dispose()
-    if version != newest():
-        return Finding(
-            "sql", "failed", f"the schema is at {version or 'nothing'}. Mend it with: trilha migrate"
-        )
-    return Finding("sql", "ok", f"{engine.dialect.name}, schema {version}, {len(metadata.tables)} tables")
-
-
 async def _redis(given: Settings) -> Finding:
     if not given.redis_url:
         return Finding("redis", "warning", "not configured: clicks are durable, but look-ups are slower")
@@ -234,7 +218,7 @@ _CHECKS: tuple[Check, ...] = (
     _program,
     _key_ring,
     _api_keys,
-    _sql,
+    sql,
     _shared_keys,
     _redis,
     _spool,
