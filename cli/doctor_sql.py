@@ -1,17 +1,12 @@
 """What `trilha doctor` says of SQL: the schema, and on PostgreSQL replicas, encryption and room for locks."""
 
-from sqlalchemy.engine import make_url
-
 from analytics.finding import Finding
 from backends.sql.engine import make_engine
-from backends.sql.health import Postgres, postgres_of
+from backends.sql.health import Postgres, in_plaintext, postgres_of
 from backends.sql.migrate import current, newest
 from backends.sql.tables import metadata
 from cli.common import PATIENCE
 from runtime.settings import Settings
-
-_HERE = {"", "localhost", "127.0.0.1", "::1"}
-_TLS = {"require", "verify-ca", "verify-full"}
 
 
 async def sql(given: Settings) -> Finding:
@@ -47,16 +42,3 @@ def _warning(url: str, found: Postgres | None) -> str | None:
             "raise max_locks_per_transaction."
         )
     return None
-
-
-def in_plaintext(url: str) -> bool:
-    """Whether a host that is not this one may be spoken to without encryption."""
-    place = make_url(url)
-    said = place.query.get("host", ())
-    hosts = [place.host or "", *([said] if isinstance(said, str) else said)]
-    elsewhere = [host for host in hosts if not host.startswith("/") and _name(host) not in _HERE]
-    return bool(elsewhere) and not {place.query.get("ssl"), place.query.get("sslmode")} & _TLS
-
-
-def _name(host: str) -> str:
-    return host if host.count(":") > 1 else host.partition(":")[0]

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.sql.engine import query
 
 # Two statements over all days at once.
 _AT_ONCE = 2
+_HERE = {"", "localhost", "127.0.0.1", "::1"}
+_TLS = {"require", "verify-ca", "verify-full"}
 _ASKED = text(
     "SELECT (SELECT count(*) FROM pg_stat_replication) AS replicas, "
     "(SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS synchronous, "
@@ -48,3 +50,16 @@ async def postgres_of(engine: AsyncEngine) -> Postgres | None:
         )
 
     return await query(engine, read)
+
+
+def in_plaintext(url: str) -> bool:
+    """Whether a host that is not this one may be spoken to without encryption."""
+    place = make_url(url)
+    said = place.query.get("host", ())
+    hosts = [place.host or "", *([said] if isinstance(said, str) else said)]
+    elsewhere = [host for host in hosts if not host.startswith("/") and _name(host) not in _HERE]
+    return bool(elsewhere) and not {place.query.get("ssl"), place.query.get("sslmode")} & _TLS
+
+
+def _name(host: str) -> str:
+    return host if host.count(":") > 1 else host.partition(":")[0]

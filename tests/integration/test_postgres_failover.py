@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from backends.sql.engine import make_engine
-from backends.sql.health import postgres_of
+from backends.sql.health import in_plaintext, postgres_of
 from backends.sql.ledger import SqlLedger
 from backends.sql.migrate import migrate
 from chaos.servers import HOST, PostgresServer
 from chaos.servers.postgres_replica import PostgresReplica
-from cli.doctor_sql import in_plaintext, sql
+from cli.doctor_sql import sql
 from domain.errors import StoreUnavailable
 from runtime.settings import load_settings
 from tests.making import PATIENT, bare_click, person_key
