@@ -71,6 +71,7 @@ MATRIX = (
     Row(id="disk.two-writers", fault="two writers on one spool", expected=_DISK_LOST),
     Row(id="disk.orphan", fault="an orphaned spool is adopted", expected=_DISK_LOST),
     Row(id="sql.kill", fault="kill -9", expected=_SQL_AWAY),
+    Row(id="sql.promote", fault="its primary is lost, a replica promoted", expected=_SQL_AWAY),
     Row(id="sql.freeze", fault="SIGSTOP", expected=_SQL_AWAY),
     Row(id="sql.blackhole", fault="packets vanish", expected=_SQL_AWAY),
     Row(id="sql.disk-full", fault="its disk is full", expected=_SQL_AWAY),

@@ -16,14 +16,11 @@ from backends.build import open_all_spools
 from backends.folders import private_folder
 from backends.redis import RedisStore
 from backends.spool import ASIDE
-from backends.sql.engine import make_engine
-from backends.sql.leader import worker_sessions
-from backends.sql.migrate import current, newest
-from backends.sql.tables import metadata
-from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
+from cli.common import CLOCK, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
 from cli.doctor_delivery import delivery
 from cli.doctor_host import host
+from cli.doctor_sql import sql, workers
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
@@ -128,41 +125,6 @@ async def _api_keys(given: Settings) -> Finding:
     return Finding("api keys", "ok", str(given.api_keys))
 
 
-async def _sql(given: Settings) -> Finding:
-    given.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = make_engine(given.sql, patience=PATIENCE)
-    try:
-        version = await current(engine)
-    finally:
-        await engine.dispose()
-    if version != newest():
-        return Finding(
-            "sql", "failed", f"the schema is at {version or 'nothing'}. Mend it with: trilha migrate"
-        )
-    return Finding("sql", "ok", f"{engine.dialect.name}, schema {version}, {len(metadata.tables)} tables")
-
-
-async def _workers(given: Settings) -> Finding:
-    engine = make_engine(given.sql, patience=PATIENCE)
-    try:
-        found = await worker_sessions(engine)
-        single = engine.dialect.name == "sqlite"
-    finally:
-        await engine.dispose()
-    if single:
-        return Finding("workers", "ok", "SQLite: the worker of this machine leads")
-    nodes = [each.node for each in found]
-    if twice := sorted({node for node in nodes if nodes.count(node) > 1}):
-        detail = f"two workers say TRILHA_NODE={twice[0]}: give each machine a number of its own"
-        return Finding("workers", "warning", f"{detail} (one that has just died is seen for 10 s more)")
-    leaders = [each.node for each in found if each.leads]
-    if not leaders:
-        return Finding(
-            "workers", "warning", f"nodes {nodes or 'none'}; none leads. Is `trilha work` running?"
-        )
-    return Finding("workers", "ok", f"nodes {sorted(nodes)}; node {leaders[0]} leads")
-
-
 async def _redis(given: Settings) -> Finding:
     if not given.redis_url:
         return Finding("redis", "warning", "not configured: clicks are durable, but look-ups are slower")
@@ -258,9 +220,9 @@ _CHECKS: tuple[Check, ...] = (
     host,
     _key_ring,
     _api_keys,
-    _sql,
+    sql,
     _shared_keys,
-    _workers,
+    workers,
     _redis,
     _spool,
     _retention,

@@ -137,6 +137,7 @@ class Retention:
     def _of_sql(self) -> tuple[Part, ...]:
         return (
             self._forget,
+            self._drop,
             self._delete,
             self._delete_sessions,
             self._delete_alerts,
@@ -180,10 +181,22 @@ class Retention:
             done.digests += digests
             await self._step()
 
-    async def _delete(self, bounds: Bounds, done: Done) -> None:
+    async def _drop(self, bounds: Bounds, done: Done) -> None:
+        """Days that have a partition of their own, on PostgreSQL; what is older than the oldest of them goes before it."""
+        dropped: Deleted | None = Deleted()
+        while dropped is not None:
+            await self._delete_clicks(bounds, done)
+            if (dropped := await self._sql.drop_oldest(bounds.clicks_ms)) is not None:
+                _count(done, dropped)
+                await self._step()
+
+    async def _delete_clicks(self, bounds: Bounds, done: Done) -> None:
         while gone := await self._sql.aggregate_and_delete(bounds.clicks_ms, self._batch):
             _count(done, gone)
             await self._step()
+
+    async def _delete(self, bounds: Bounds, done: Done) -> None:
+        await self._delete_clicks(bounds, done)
         while direct := await self._sql.delete_direct_starts(bounds.clicks_ms, self._batch):
             done.starts += direct
             await self._step()

@@ -17,6 +17,7 @@ from backends.sql.keys import SqlKeys
 from backends.sql.leader import make_leader
 from backends.sql.ledger import SqlLedger
 from backends.sql.outbox import SqlOutbox
+from backends.sql.partitions import SqlPartitions
 from backends.sql.pixels import SqlPixels
 from backends.sql.retention import SqlRetention
 from backends.sql.rollups import SqlRollups
@@ -58,6 +59,7 @@ KEYS_SECONDS = 60.0
 SCORING_SECONDS = 1.0
 PLACES_SECONDS = 60.0
 ERASURE_SECONDS = 5.0
+PARTITIONS_SECONDS = 900.0
 ACCESS_LOG_SECONDS = 3600.0
 Job = tuple[Callable[[], Awaitable[object]], float]
 """What is done again and again, and the seconds in between."""
@@ -126,6 +128,7 @@ async def work(
         (rollups.pass_, FOLDING_SECONDS),
         (Scoring(SqlScoring(engine), enricher.of, clock).due, SCORING_SECONDS),
         (retention.shared, RETENTION_SECONDS),
+        (lambda: SqlPartitions(engine).make_ahead(clock.now_ms()), PARTITIONS_SECONDS),
     )
     beside = (*everywhere, *((leading.only(job), seconds) for job, seconds in by_the_leader))
     meta = MetaClient(settings.meta_url)

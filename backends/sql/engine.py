@@ -11,12 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from backends.sql.primary import connect_to_primary, leave_a_lost_primary
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 Engine = AsyncEngine  # its name where SQL's library is not imported
-CONNECT_SECONDS = 2.0
 CHECKPOINT_MS = 50
 _under_way: set[asyncio.Task[Any]] = set()
 
@@ -64,6 +64,9 @@ async def snapshot(engine: AsyncEngine, work: Work[T]) -> T:
     async def read(connection: AsyncConnection) -> T:
         if engine.dialect.name == "postgresql":
             await connection.execution_options(isolation_level="REPEATABLE READ")
+            # First: the moment that is seen is that of the first statement that reads, and partitions that are dropped
+            # after it are gone for those who see it too.
+            await connection.exec_driver_sql("LOCK TABLE ONLY clicks IN ACCESS SHARE MODE")
         else:
             # The driver begins a transaction only before it writes: each SELECT would see a moment of its own.
             await connection.exec_driver_sql("BEGIN")
@@ -179,15 +182,17 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 
 
 def _postgresql(url: str, patience: float) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url,
-        connect_args={"timeout": CONNECT_SECONDS, "command_timeout": patience},
+        connect_args={"command_timeout": patience, "async_creator_fn": connect_to_primary},
         pool_size=8,
         max_overflow=0,
         pool_timeout=patience,
         pool_pre_ping=False,
         hide_parameters=True,  # as above
     )
+    event.listen(engine.sync_engine, "handle_error", leave_a_lost_primary)
+    return engine
 
 
 def sqlite_version() -> str:

@@ -12,11 +12,13 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Select, delete, func, select, true, tuple_, update
+from sqlalchemy import Column, ColumnElement, Select, delete, func, select, text, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backends.sql.counting_out import count_out
 from backends.sql.engine import empty_the_log, query, transaction, upsert
 from backends.sql.operator_schema import alert_judges, alerts, ended, sessions
+from backends.sql.partitions import Partition, only_one, partitions
 from backends.sql.schema import (
     accounting,
     bot_users,
@@ -32,6 +34,8 @@ from domain.books import MINUTE_MS
 from domain.ids import first_uuid7, uuid7_ms
 
 MANY = 100_000
+# Less than PostgreSQL's deadlock_timeout: of two who wait for each other, retention gives way and tries again.
+DROP_WAITS_MS = 500
 _EVENT = (outbox.c.event_id, outbox.c.lane)
 _PERSON = (bot_users.c.bot_id, bot_users.c.telegram_id)
 _TOTAL = ("day", "link_id", "ad_key", "country", "traffic_class")
@@ -89,12 +93,29 @@ class SqlRetention:
         """Count clicks from before the minute of `before_ms` into the totals and delete them, in one transaction.
 
         Whole minutes, as many as hold `limit` rows, and one at least. What was deleted is what was counted: a click
-        is counted once, whoever else does the same and however often it is tried.
+        is counted once, whoever else does the same and however often it is tried. Not what is later than the beginning of
+        the oldest day that has a partition of its own: see `drop_oldest`.
         """
 
         async def work(connection: AsyncConnection) -> Deleted:
-            end = await _end_of_batch(connection, before_ms // MINUTE_MS, limit)
+            days = [part.from_ms for part in await partitions(connection) if part.is_day]
+            end = await _end_of_batch(connection, min([before_ms, *days]) // MINUTE_MS, limit)
             return Deleted() if end is None else await self._delete_until(connection, end)
+
+        return await transaction(self._engine, work)
+
+    async def drop_oldest(self, before_ms: int) -> Deleted | None:
+        """Drop the oldest partition if all of it is from before `before_ms`, with the effects of `aggregate_and_delete`; None:
+        there is none. For a moment nobody uses `clicks`; StoreUnavailable where that moment does not come soon.
+        """
+
+        async def work(connection: AsyncConnection) -> Deleted | None:
+            if self._engine.dialect.name != "postgresql" or not await only_one(connection):
+                return None
+            oldest = next(iter(await partitions(connection)), None)
+            if oldest is None or oldest.until_ms > before_ms:
+                return None
+            return await self._drop(connection, oldest)
 
         return await transaction(self._engine, work)
 
@@ -141,8 +162,11 @@ class SqlRetention:
         return await self._waiting(_older(before_ms, has_original), uuid7_ms)
 
     async def clicks_due(self, before_ms: int) -> Waiting:
-        """Clicks that `aggregate_and_delete` would delete."""
-        return await self._waiting(_older(_whole_minute(before_ms)), uuid7_ms)
+        """Clicks that `aggregate_and_delete` and `drop_oldest` would delete."""
+        parts = await query(self._engine, partitions)
+        # A day that has a partition of its own goes when it is over.
+        not_yet = [part.from_ms for part in parts if part.is_day and part.until_ms > before_ms]
+        return await self._waiting(_older(min([_whole_minute(before_ms), *not_yet])), uuid7_ms)
 
     async def direct_starts_due(self, before_ms: int) -> Waiting:
         """Starts that `delete_direct_starts` would delete."""
@@ -166,13 +190,33 @@ class SqlRetention:
 
     async def _delete_until(self, connection: AsyncConnection, end: int) -> Deleted:
         """Delete everything of the minutes before `end`, in the order in which the ledger writes."""
-        bound = first_uuid7(end * MINUTE_MS)
-        gone = delete(clicks).where(clicks.c.id < bound).returning(*_COUNTED)
+        rows = await self._delete_clicks(connection, end * MINUTE_MS)
+        return Deleted(clicks=rows) + await self._delete_rest(connection, end)
+
+    async def _drop(self, connection: AsyncConnection, part: Partition) -> Deleted:
+        """Clicks as a whole, what goes with them row by row, and the partition last: only then others have to wait."""
+        await connection.execute(text(f"SET LOCAL lock_timeout = '{DROP_WAITS_MS}ms'"))
+        # Nobody writes there any more but who brings a click of then.
+        await connection.execute(text(f"LOCK TABLE {part.name} IN SHARE ROW EXCLUSIVE MODE"))
+        rows = await count_out(connection, part)
+        # Such as came late, to another partition.
+        rows += await self._delete_clicks(connection, part.from_ms)
+        rest = await self._delete_rest(connection, part.until_ms // MINUTE_MS)
+        await connection.execute(text(f"DROP TABLE {part.name}"))
+        return Deleted(clicks=rows) + rest
+
+    async def _delete_clicks(self, connection: AsyncConnection, end_ms: int) -> int:
+        """Row by row, which logs what they counted for; how many."""
+        gone = delete(clicks).where(clicks.c.id < first_uuid7(end_ms)).returning(*_COUNTED)
         found = (await connection.execute(gone)).all()
         if totals := _totals(found):
             await connection.execute(self._add_totals, totals)
+        return len(found)
+
+    async def _delete_rest(self, connection: AsyncConnection, end: int) -> Deleted:
+        """What goes with the clicks of the minutes before `end`."""
+        bound = first_uuid7(end * MINUTE_MS)
         return Deleted(
-            clicks=len(found),
             starts=await _changed(connection, delete(starts).where(starts.c.click_id < bound)),
             events=await _changed(connection, delete(outbox).where(outbox.c.click_id < bound)),
             figures=await _changed(connection, delete(accounting).where(accounting.c.minute < end)),

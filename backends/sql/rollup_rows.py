@@ -25,7 +25,11 @@ class Counted:
 def counted(engine: AsyncEngine) -> tuple[Counted, Counted, Counted]:
     """Clicks, starts and events, each with the columns of its changes, `seq` excepted, in their order."""
     return (
-        Counted(changes=click_changes, rows=_clicks(engine), key=clicks.c.id),
+        Counted(
+            changes=click_changes,
+            rows=clicks_as(1, postgresql_moments=_on_postgresql(engine)),
+            key=clicks.c.id,
+        ),
         Counted(changes=start_changes, rows=_starts(), key=starts.c.id),
         Counted(changes=event_changes, rows=_events(engine), key=outbox.c.event_id),
     )
@@ -36,7 +40,8 @@ def said(changes: Table) -> list[Column[Any]]:
     return [column for column in changes.c if column.name != "seq"]
 
 
-def _clicks(engine: AsyncEngine) -> Select[Any]:
+def clicks_as(sign: int, *, postgresql_moments: bool) -> Select[Any]:
+    """What clicks count for, with that sign; moments in PostgreSQL's or in SQLite's words."""
     owned = clicks.c.owner_telegram_id.is_not(None)
     same = ("country", "region", "city", "device", "os", "browser", "app", "traffic_class")
     agent = or_(
@@ -45,8 +50,8 @@ def _clicks(engine: AsyncEngine) -> Select[Any]:
         clicks.c.automation.is_not(None),
     )
     return select(
-        literal(1).label("sign"),
-        _moment(engine, clicks.c.id).label("moment"),
+        literal(sign).label("sign"),
+        _moment(clicks.c.id, postgresql_moments).label("moment"),
         clicks.c.link_id,
         clicks.c.ad_key,
         clicks.c.clicked_at.is_not(None).label("clicked"),
@@ -71,13 +76,17 @@ def _events(engine: AsyncEngine) -> Select[Any]:
         literal(1).label("sign"),
         outbox.c.event,
         outbox.c.event_at,
-        _moment(engine, outbox.c.click_id).label("moment"),
+        _moment(outbox.c.click_id, _on_postgresql(engine)).label("moment"),
         *(outbox.c[name] for name in same),
     )
 
 
-def _moment(engine: AsyncEngine, click_id: Column[Any]) -> ColumnElement[str]:
+def _on_postgresql(engine: AsyncEngine) -> bool:
+    return engine.dialect.name == "postgresql"
+
+
+def _moment(click_id: Column[Any], on_postgresql: bool) -> ColumnElement[str]:  # noqa: FBT001 - of one file
     """The first 12 hexadecimal digits of a click's id: its milliseconds since the epoch."""
-    if engine.dialect.name == "postgresql":
+    if on_postgresql:
         return func.left(func.encode(func.uuid_send(click_id), "hex"), 12, type_=String)
     return func.substr(click_id, 1, 12, type_=String)

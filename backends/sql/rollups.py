@@ -145,6 +145,8 @@ async def _begin(connection: AsyncConnection) -> None:
         await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         # Before any statement that reads: the moment that is seen is that of the first of those.
         await connection.execute(text("LOCK TABLE rollup_state IN EXCLUSIVE MODE"))
+        # A partition that is dropped after that moment would be gone all the same, and its changes not be seen.
+        await connection.execute(text("LOCK TABLE ONLY clicks IN ACCESS SHARE MODE"))
 
 
 async def _take(connection: AsyncConnection, table: Table, limit: int) -> Sequence[Any]:

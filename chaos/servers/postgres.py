@@ -67,10 +67,26 @@ class PostgresServer(Server):
 
     def back_up(self) -> None:
         """Copy all that it keeps, while it runs; `restore` brings the copy back."""
-        self._tool("pg_basebackup", "-D", str(self._backup), "-X", "stream", "-c", "fast")
+        self._copy_to(self._backup)
+
+    def _copy_to(self, folder: Path, *how: str) -> None:
+        self._tool("pg_basebackup", "-D", str(folder), "-X", "stream", "-c", "fast", *how)
         if self._user is not None:
-            for path in (self._backup, *self._backup.rglob("*")):
+            for path in (folder, *folder.rglob("*")):
                 os.chown(path, self._user.uid, self._user.gid)
+
+    def copy_for_replica(self, folder: Path, name: str) -> None:
+        """Copy all that it keeps, while it runs, into a folder that a replica of that name can start with."""
+        self._copy_to(folder, "-R", "-d", f"application_name={name}")
+
+    def ask(self, statement: str) -> str:
+        """What a statement says, as text; ServerFailed when it is refused."""
+        return self._tool("psql", "-Atqc", statement)
+
+    def acknowledge_with(self, replica: str) -> None:
+        """From here on no COMMIT is answered before the replica of that name has it on its disk too."""
+        self.ask(f"ALTER SYSTEM SET synchronous_standby_names = '{replica}'")
+        self.ask("SELECT pg_reload_conf()")
 
     def restore(self) -> None:
         """Put the copy of `back_up` in the place of the data of a server that does not run: whatever came after it is lost."""
@@ -123,10 +139,11 @@ class PostgresServer(Server):
     def _answers(self) -> bool:
         return self._run("pg_isready", "-q", "-t", "1").returncode == 0
 
-    def _tool(self, name: str, *arguments: str) -> None:
+    def _tool(self, name: str, *arguments: str) -> str:
         done = self._run(name, *arguments)
         if done.returncode != 0:
             raise ServerFailed(f"{name} failed: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode().strip()
 
     def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         where = ["-h", HOST, "-p", str(self.port), "-U", "postgres"]

@@ -22,7 +22,8 @@ class StageSpec:
     machine. settings: TRILHA_ settings of all processes, in which {redis_port} and {sql_port}
     stand for the ports at which those are reached. inside: the faults (chaos/inside) that are made possible in the
     process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
-    on, such as 8m (needs root). postgres_options: settings of PostgreSQL, such as max_connections=20. sql_tmpfs: size of a
+    on, such as 8m (needs root). postgres_options: settings of PostgreSQL, such as max_connections=20. sql_replica: whether PostgreSQL
+    has a synchronous replica, by which Trilha finds it too. sql_tmpfs: size of a
     file system of its own that PostgreSQL's tables are on (needs root). calm_s: seconds before anything is broken. quiet_s: at
     the end, do not wait any longer for what is missing once nothing waits in a spool and nothing has changed for so many
     seconds (0: wait on).
@@ -40,6 +41,7 @@ class StageSpec:
     crowd: dict[str, Any] = field(default_factory=dict)
     tmpfs: str = ""
     postgres_options: tuple[str, ...] = ()
+    sql_replica: bool = False
     sql_tmpfs: str = ""
     calm_s: float = 4.0
     quiet_s: float = 0.0

@@ -15,6 +15,7 @@ from chaos.crowd.process import TOLD
 from chaos.inside.switches import Switches
 from chaos.proxy.process import Proxy
 from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
+from chaos.servers.postgres_replica import PostgresReplica
 from chaos.servers.process import Server, environment
 from chaos.stage.home import BOT, SLUG, log_of, prepare
 from chaos.stage.meta import MetaServer, connect_pixel
@@ -29,7 +30,7 @@ DATABASE = "drill"
 class Stage:
     """A Trilha as its spec says, from `set_up` to `take_down`; nothing of it is left afterwards, whatever happened.
 
-    `servers` are all that may be killed or frozen, by name: valkey, postgres, serve (serve-1 … when there are more), work,
+    `servers` are all that may be killed or frozen, by name: valkey, postgres, sql-replica, serve (serve-1 … when there are more), work,
     bot, meta, telegram. The last two are of this machine, for who has the spec ask for them.
     `proxies` stand before "redis" and "sql" where the spec says so. With nodes (nodes.py) there are serve-1 and work-1 …, a
     balancer before them, and the proxies are those of the first node: redis-1, sql-1, front-1 and back-1.
@@ -111,6 +112,13 @@ class Stage:
         return server
 
     @property
+    def sql_replica(self) -> PostgresReplica:
+        """The replica of that PostgreSQL, where the spec has one."""
+        server = self.servers["sql-replica"]
+        assert isinstance(server, PostgresReplica)
+        return server
+
+    @property
     def the_meta(self) -> MetaServer:
         """The Meta of this stage; RuntimeError where there is none."""
         if self.meta is None:
@@ -148,8 +156,18 @@ class Stage:
 
     @property
     def direct_sql_url(self) -> str:
-        """SQL without a proxy before it: what the checker reads."""
-        return f"sqlite+aiosqlite:///{self.sqlite_file}" if self.spec.sql == "sqlite" else self._postgres_url
+        """SQL without a proxy before it: what the checker reads. Of a primary that is gone, the replica."""
+        if self.spec.sql == "sqlite":
+            return f"sqlite+aiosqlite:///{self.sqlite_file}"
+        gone = self.spec.sql_replica and not self.postgres.alive
+        return (self.sql_replica if gone else self.postgres).url(DATABASE)
+
+    @property
+    def _sql_url(self) -> str:
+        if not self.spec.sql_replica:
+            return self.direct_sql_url
+        hosts = "&".join(f"host={HOST}:{server.port}" for server in (self.postgres, self.sql_replica))
+        return f"postgresql+asyncpg://postgres@/{DATABASE}?{hosts}"
 
     def switches(self, name: str) -> Switches:
         """The faults inside the process of that name."""
@@ -225,7 +243,10 @@ class Stage:
             self._mount_at(self.sql_disk, self.spec.sql_tmpfs)
             self._stack.callback(postgres.stop)  # before its disk goes
         on = self.sql_disk if self.spec.sql_tmpfs else None
-        self._postgres_url = postgres.create_database(DATABASE, on=on)
+        postgres.create_database(DATABASE, on=on)
+        if self.spec.sql_replica:
+            replica = PostgresReplica(postgres, options=self.spec.postgres_options)
+            self.servers["sql-replica"] = self._stack.enter_context(replica)
 
     def _start_outside(self) -> None:
         if self.spec.meta:
@@ -256,7 +277,7 @@ class Stage:
     def _store_urls(self, of: str) -> dict[str, str]:
         """How the stores are reached: by everybody, or with "-1" by that node."""
         redis = self._through("redis", of, self.valkey.url) if self.spec.redis else ""
-        return {"TRILHA_SQL_URL": self._through("sql", of, self.direct_sql_url), "TRILHA_REDIS_URL": redis}
+        return {"TRILHA_SQL_URL": self._through("sql", of, self._sql_url), "TRILHA_REDIS_URL": redis}
 
     def _through(self, store: str, of: str, url: str) -> str:
         """The URL with the proxy's port in it, where there is one."""
