@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from chaos.stage.redis import RedisKind
 from domain.errors import ConfigError
 
 Sql = Literal["sqlite", "postgres"]
@@ -14,7 +15,8 @@ Sql = Literal["sqlite", "postgres"]
 class StageSpec:
     """`configuration.stage` of an experiment.
 
-    sql: which engine. redis: whether there is one. proxied: which of "redis" and "sql" are reached through a proxy, that
+    sql: which engine. redis: single, sentinel (a master, a replica, three
+    Sentinels) or cluster (three masters, a replica each); true is single, false none. proxied: which of "redis" and "sql" are reached through a proxy, that
     faults of the network are put on. daemons: how many `trilha serve`, each with a spool of its own. bot: whether
     `trilha bot` runs too, against a Telegram of this machine. meta: whether conversions are delivered to a Meta of this
     machine. settings: TRILHA_ settings of all processes, in which {redis_port} and {sql_port}
@@ -27,7 +29,7 @@ class StageSpec:
     """
 
     sql: Sql = "sqlite"
-    redis: bool = True
+    redis: RedisKind | bool = True
     proxied: tuple[str, ...] = ()
     daemons: int = 1
     bot: bool = False
@@ -51,4 +53,10 @@ class StageSpec:
         spec = cls(**given | lists)
         if spec.sql not in ("sqlite", "postgres"):
             raise ConfigError(f"sql of a stage is sqlite or postgres, not {spec.sql}")
+        if not isinstance(spec.redis, bool) and spec.redis not in get_args(RedisKind):
+            raise ConfigError(
+                f"redis of a stage is {', '.join(get_args(RedisKind))}, true or false, not {spec.redis}"
+            )
+        if "redis" in spec.proxied and spec.redis not in (True, "single"):
+            raise ConfigError("only a single Redis is reached through a proxy")
         return spec

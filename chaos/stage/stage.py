@@ -17,6 +17,7 @@ from chaos.servers import HOST, PostgresServer, ValkeyServer, free_port
 from chaos.servers.process import Server, environment
 from chaos.stage.home import BOT, SLUG, log_of, prepare
 from chaos.stage.meta import MetaServer, connect_pixel
+from chaos.stage.redis import start_redis
 from chaos.stage.spec import StageSpec
 from chaos.stage.telegram import TelegramServer
 from chaos.stage.trilha import TrilhaProcess
@@ -27,7 +28,7 @@ DATABASE = "drill"
 class Stage:
     """A Trilha as its spec says, from `set_up` to `take_down`; nothing of it is left afterwards, whatever happened.
 
-    `servers` are all that may be killed or frozen, by name: valkey, postgres, serve (serve-1 … when there are more), work,
+    `servers` are all that may be killed or frozen, by name: valkey (or those of chaos/stage/redis.py), postgres, serve (serve-1 … when there are more), work,
     bot, meta, telegram. The last two are of this machine, for who has the spec ask for them.
     `proxies` stand before "redis" and "sql" where the spec says so.
     """
@@ -179,7 +180,9 @@ class Stage:
 
     def _start_stores(self) -> None:
         if self.spec.redis:
-            self.servers["valkey"] = self._stack.enter_context(ValkeyServer())
+            kind = "single" if self.spec.redis is True else self.spec.redis
+            self._redis = start_redis(kind, self._stack)
+            self.servers |= self._redis.servers
         if self.spec.sql == "postgres":
             self._start_postgres()
         ports = {"redis": "valkey", "sql": "postgres"}
@@ -206,7 +209,7 @@ class Stage:
         """What all processes have in common."""
         stores = {"TRILHA_SQL_URL": self._through("sql", self.direct_sql_url), "TRILHA_REDIS_URL": ""}
         if self.spec.redis:
-            stores["TRILHA_REDIS_URL"] = self._through("redis", self.valkey.url)
+            stores["TRILHA_REDIS_URL"] = self._through("redis", self._redis.url)
         home = {
             "TRILHA_HOME_DIR": str(self.folder / "home"),
             "TRILHA_SPOOL_DIR": str(self.spool_folder),
