@@ -14,7 +14,6 @@ import daemon
 from analytics.finding import Finding
 from backends.build import open_all_spools
 from backends.folders import private_folder
-from backends.redis import RedisStore
 from backends.spool import ASIDE
 from backends.sql.engine import make_engine
 from backends.sql.migrate import current, newest
@@ -22,6 +21,7 @@ from backends.sql.tables import metadata
 from cli.common import CLOCK, PATIENCE, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
 from cli.doctor_delivery import delivery
+from cli.doctor_redis import redis
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
 from cli.retention import retention_of
@@ -140,17 +140,6 @@ async def _sql(given: Settings) -> Finding:
     return Finding("sql", "ok", f"{engine.dialect.name}, schema {version}, {len(metadata.tables)} tables")
 
 
-async def _redis(given: Settings) -> Finding:
-    if not given.redis_url:
-        return Finding("redis", "warning", "not configured: clicks are durable, but look-ups are slower")
-    store = RedisStore(given.redis_url, ttl_ms=1000)
-    try:
-        await store.probe()
-    finally:
-        await store.close()
-    return Finding("redis", "ok", "takes writes")
-
-
 async def _spool(given: Settings) -> Finding:
     private_folder(given.spools)
     spools = open_all_spools(given)
@@ -236,7 +225,7 @@ _CHECKS: tuple[Check, ...] = (
     _api_keys,
     _sql,
     _shared_keys,
-    _redis,
+    redis,
     _spool,
     _retention,
     _links,
