@@ -12,22 +12,31 @@ from contextlib import suppress
 from typing import Any, cast
 
 import hiredis
-from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 
-from domain.errors import ConfigError, StoreUnavailable
+from backends.redis_url import Endpoint
+from domain.errors import StoreUnavailable
 
 CONNECT_SECONDS = 0.25
 Reply = bytes | int | list[Any] | hiredis.HiredisError | None
 
 
 class RedisLine:
-    """Sends commands and gives back their replies. Raises StoreUnavailable without a connection."""
+    """Sends commands and gives back their replies. Raises StoreUnavailable without a connection.
 
-    def __init__(self, url: str) -> None:
-        self._where = _parse(url)
+    `lost` is told whenever the connection is lost that was there.
+    """
+
+    def __init__(self, endpoint: Endpoint, lost: Callable[[], None] = lambda: None) -> None:
+        self.endpoint = endpoint
+        self._tell_lost = lost
         self._protocol: _Protocol | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def connected(self) -> bool:
+        """True when something can be sent."""
+        return self._protocol is not None
 
     def send(self, commands: bytes, replies: int) -> asyncio.Future[list[Reply]]:
         """The replies of `commands` (packed; `replies` of them), once all are there. ConnectionError inside when lost."""
@@ -62,7 +71,9 @@ class RedisLine:
             async with asyncio.timeout(CONNECT_SECONDS):
                 protocol = await self._dial()
                 await self._greet(protocol)
-        except (OSError, TimeoutError, hiredis.HiredisError) as error:
+        except hiredis.HiredisError as error:
+            raise StoreUnavailable(f"Redis refused: {code_of(error)}") from error
+        except (OSError, TimeoutError) as error:
             raise StoreUnavailable(f"Redis cannot be reached: {type(error).__name__}") from error
         if protocol.closed:
             raise StoreUnavailable("Redis closed the connection")
@@ -70,35 +81,31 @@ class RedisLine:
         protocol.lost = self._lost
 
     async def _dial(self) -> "_Protocol":
-        loop, where = asyncio.get_running_loop(), self._where
-        if where.get("connection_class") is UnixDomainSocketConnection:
-            _, protocol = await loop.create_unix_connection(_Protocol, where["path"])
+        loop, where = asyncio.get_running_loop(), self.endpoint.address
+        if where.path:
+            _, protocol = await loop.create_unix_connection(_Protocol, where.path)
         else:
             _, protocol = await loop.create_connection(
-                _Protocol, where.get("host", "localhost"), where.get("port", 6379), ssl=where.get("tls")
+                _Protocol, where.host, where.port, ssl=self.endpoint.tls
             )
         return protocol
 
     async def _greet(self, protocol: "_Protocol") -> None:
-        """AUTH, SELECT and PING; the last also when there is nothing to say, for a server may greet with an error."""
-        commands = []
-        user, password, db = (self._where.get(name) for name in ("username", "password", "db"))
-        if password:
-            commands.append(command("AUTH", user, password) if user else command("AUTH", password))
-        if db:
-            commands.append(command("SELECT", db))
-        commands.append(command("PING"))
+        """What the endpoint says, and PING when there is nothing to say: a server may greet with an error."""
+        commands = greeting(self.endpoint)
         try:
-            error = first_error(await protocol.send(b"".join(commands), len(commands)))
+            replies = await protocol.send(b"".join(commands), len(commands))
         except asyncio.CancelledError:
             protocol.abort()
             raise
+        error = first_error(replies) or _wrong_role(self.endpoint, replies[-1])
         if error is not None:
             protocol.abort()
             raise error
 
     def _lost(self) -> None:
         self._protocol = None
+        self._tell_lost()
         if not self._closed:
             # Once, at once: a server that restarted, or closed an idle connection. Afterwards the breaker's probe tries.
             self._connecting = asyncio.get_running_loop().create_task(self._reopen())
@@ -186,13 +193,25 @@ def first_error(replies: Sequence[Reply]) -> hiredis.HiredisError | None:
     return next((reply for reply in replies if isinstance(reply, hiredis.HiredisError)), None)
 
 
-def _parse(url: str) -> dict[str, Any]:
-    try:
-        where = dict(parse_url(url))
-        if where.get("connection_class") is SSLConnection:
-            options: dict[str, Any] = {k: v for k, v in where.items() if k.startswith("ssl_")}
-            where["tls"] = SSLConnection(**options).ssl_context.get()
-    except (ValueError, TypeError, OSError):
-        # Not the URL itself: it may hold a password.
-        raise ConfigError("TRILHA_REDIS_URL must be a redis://, rediss:// or unix:// URL") from None
-    return where
+def code_of(error: hiredis.HiredisError) -> str:
+    """An error's first word, such as OOM or MOVED. The rest may name keys and addresses."""
+    return str(error).partition(" ")[0]
+
+
+def greeting(endpoint: Endpoint) -> list[bytes]:
+    """AUTH, SELECT, then what shows that the server is the one that is wanted, at the least that it answers."""
+    said = []
+    if endpoint.password:
+        login = (endpoint.username, endpoint.password) if endpoint.username else (endpoint.password,)
+        said.append(command("AUTH", *login))
+    if endpoint.db:
+        said.append(command("SELECT", endpoint.db))
+    last = {"anyone": ("PING",), "master": ("ROLE",), "replica": ("READONLY",)}  # READONLY: of a cluster
+    return [*said, command(*last[endpoint.expected])]
+
+
+def _wrong_role(endpoint: Endpoint, last: Reply) -> hiredis.ReplyError | None:
+    """An address may be old: what is no master any more must not be taken for one."""
+    if endpoint.expected != "master" or (isinstance(last, list) and last[:1] == [b"master"]):
+        return None
+    return hiredis.ReplyError("READONLY it is no master")

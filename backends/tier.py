@@ -12,7 +12,7 @@ from domain.click import Click
 from domain.clock import Clock
 from domain.errors import RecordRejected, StoreBroken, StoreUnavailable
 from domain.observations import Observer
-from domain.outcomes import UNKNOWN, Lookup, Receipt, Unknown
+from domain.outcomes import NOTHING_PROMISED, UNKNOWN, Lookup, Receipt, Unknown
 from runtime.logs import get_logger
 
 T = TypeVar("T")
@@ -24,7 +24,8 @@ _log = get_logger("trilha.tier")
 class TierStore(Protocol):
     """A ClickStore that also takes many clicks in one operation, and can be probed with its real write.
 
-    `put_batch` keeps all of them or raises StoreUnavailable or RecordRejected; `probe` raises StoreUnavailable.
+    `put_batch` keeps all of them or raises StoreUnavailable or RecordRejected; `probe` raises StoreUnavailable. A store of
+    many servers promises nothing where some of them have not taken their share, which says nothing against the others.
     """
 
     async def put(self, click: Click) -> Receipt: ...
@@ -67,7 +68,8 @@ class Tier:
             return None
         lost = TURNS * tick
         limit = min(deadline - now, self.patience + lost)
-        return await self._watched("put", ticket, self.store.put_batch(batch), limit, self.slow + lost)
+        receipt = await self._watched("put", ticket, self.store.put_batch(batch), limit, self.slow + lost)
+        return None if receipt == NOTHING_PROMISED else receipt
 
     async def find(self, click_id: UUID, seconds: float) -> Lookup:
         """The store's answer, or Unknown: its breaker is open, it failed, or it took longer than `seconds`."""

@@ -24,6 +24,7 @@ _REDIS_AWAY = "the breaker opens within 100 ms of load; durability is unaffected
 _REDIS_SLOW = "302 within the deadline; the breaker opens on slow answers"
 _REDIS_ILL = "fails fast; only a probe that writes sees that it is well again"
 _REDIS_OLD = "harmless: nothing is resurrected"
+_REDIS_MOVES = "found in the background: some clicks are not visible, and no redirect waits"
 _DISK_FULL = "SQL directly, then token_only; what was acknowledged stays"
 _DISK_ILL = "a failed fsync is never tried again; the deadline holds"
 _DISK_LOST = "all synced clicks are recovered; a bad record is skipped and counted; one lock"
@@ -57,6 +58,8 @@ MATRIX = (
     Row(id="redis.flushall", fault="FLUSHALL", expected=_REDIS_OLD),
     Row(id="redis.old-snapshot", fault="an old RDB comes back", expected=_REDIS_OLD),
     Row(id="redis.replica", fault="a lagging replica is promoted", expected=_REDIS_OLD),
+    Row(id="redis.sentinel-failover", fault="the master behind Sentinels is killed", expected=_REDIS_MOVES),
+    Row(id="redis.cluster-master", fault="one master of a cluster is killed", expected=_REDIS_MOVES),
     Row(id="disk.full", fault="the file system is full (ENOSPC)", expected=_DISK_FULL),
     Row(id="disk.quota", fault="the spool is at its quota", expected=_DISK_FULL),
     Row(id="disk.read-only", fault="the file system is read-only (EROFS)", expected=_DISK_FULL),

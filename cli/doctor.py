@@ -14,12 +14,12 @@ import daemon
 from analytics.finding import Finding
 from backends.build import open_all_spools
 from backends.folders import private_folder
-from backends.redis import RedisStore
 from backends.spool import ASIDE
 from cli.common import CLOCK, Json, catalog_of, run, settings, show
 from cli.doctor_bots import bots
 from cli.doctor_delivery import delivery
 from cli.doctor_host import host
+from cli.doctor_redis import redis
 from cli.doctor_sql import sql, workers
 from cli.geoip import NONE_YET, trouble
 from cli.keys import shared_keys_of
@@ -125,17 +125,6 @@ async def _api_keys(given: Settings) -> Finding:
     return Finding("api keys", "ok", str(given.api_keys))
 
 
-async def _redis(given: Settings) -> Finding:
-    if not given.redis_url:
-        return Finding("redis", "warning", "not configured: clicks are durable, but look-ups are slower")
-    store = RedisStore(given.redis_url, ttl_ms=1000)
-    try:
-        await store.probe()
-    finally:
-        await store.close()
-    return Finding("redis", "ok", "takes writes")
-
-
 async def _spool(given: Settings) -> Finding:
     private_folder(given.spools)
     spools = open_all_spools(given)
@@ -223,7 +212,7 @@ _CHECKS: tuple[Check, ...] = (
     sql,
     _shared_keys,
     workers,
-    _redis,
+    redis,
     _spool,
     _retention,
     _links,

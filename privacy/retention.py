@@ -112,7 +112,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         group=Text("Trial writes", "Gravações de teste"),
         store="redis",
-        fields=("trilha:probe",),
+        fields=("trilha:probe*",),
         kind="open",
         life=Life(span=timedelta(seconds=1)),
         ends=("expiry",),

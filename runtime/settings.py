@@ -63,7 +63,8 @@ class Settings(BaseModel):
         description="Address of the dashboard behind your proxy, such as https://trilha.example.com; other names are refused",
     )
     redis_url: str | None = Field(
-        None, description="redis://, rediss:// or unix:// URL; empty: without Redis"
+        None,
+        description="redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// URL; empty: without Redis",
     )
     sql_url: str | None = Field(
         None, description="sqlite+aiosqlite:// or postgresql+asyncpg:// URL; default: HOME_DIR/trilha.db"

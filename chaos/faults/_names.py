@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _CALLED = {
     "valkey": "Redis",
+    "valkey-1": "a master of the cluster",
     "postgres": "PostgreSQL",
     "work": "the worker",
     "bot": "the bot worker",

@@ -13,6 +13,7 @@ from chaos.drill import EVENTS, Drill
 from chaos.figures import breakers
 from chaos.figures.forged import forged_accepted
 from chaos.figures.phases import Phase, phase, quantile
+from chaos.figures.visible import visible_figures
 from chaos.stage.trilha import TrilhaProcess
 
 QUIET_MS = 10.0
@@ -48,6 +49,7 @@ def measure(drill: Drill) -> dict[str, Any]:
     return {
         **counts,
         **outside,
+        **visible_figures(drill),
         "findings": findings,
         "books": evidence.held.books,
         "effects": counts["double_effects"] + counts["missing_effects"],

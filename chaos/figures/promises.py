@@ -54,6 +54,9 @@ TEXTS = {
     "telegram_twice": "people who were answered twice",
     "telegram_unanswered": "people who were not answered",
     "telegram_strangers": "people who were answered unasked",
+    "visible_again_s": "until a click was visible in Redis again",
+    "visible_all_s": "until every click was visible in Redis again",
+    "hidden_percent": "of a hundred clicks until then, those that were not visible",
     "backlog": "entries that waited in the spools",
 }
 LATENCIES = ("p99_ms", "p999_ms", "max_ms")
@@ -65,6 +68,9 @@ TIMES = (
     "recover_s",
     "settle_s",
     "breaker_opened",
+    "visible_again_s",
+    "visible_all_s",
+    "hidden_percent",
 )
 
 

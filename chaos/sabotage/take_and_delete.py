@@ -16,6 +16,7 @@ from typing import Any
 from backends.codec import decode_click
 from backends.redis import PREFIX
 from backends.redis_line import command
+from backends.redis_topology import Ask
 from bot.associate import Associate
 from chaos.inside.patch import replace
 from domain.attribution import Start
@@ -48,14 +49,15 @@ async def _taken(chain: Any, start: Start) -> Click | None:
     tier = chain._tiers.redis  # noqa: SLF001  a bug takes the short way
     if tier is None or start.click is None:
         return None
-    wanted = command("GETDEL", PREFIX + start.click.id.hex)
+    key = PREFIX + start.click.id.hex
+    wanted = Ask(key.encode(), command("GETDEL", key))
     with suppress(StoreUnavailable):
-        return _click(await tier.store._ask(wanted, 1))  # noqa: SLF001  as above
-    return _click(await tier.store._ask(wanted, 1))  # noqa: SLF001  as above
+        return _click(await tier.store.topology.read(wanted))
+    return _click(await tier.store.topology.read(wanted))
 
 
-def _click(replies: list[Any]) -> Click | None:
-    return decode_click(replies[0]) if isinstance(replies[0], bytes) else None
+def _click(reply: Any) -> Click | None:
+    return decode_click(reply) if isinstance(reply, bytes) else None
 
 
 def _nobodys(start: Start) -> LedgerRow | None:

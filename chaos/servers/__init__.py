@@ -11,10 +11,14 @@ does, nothing of either is left when the object or the interpreter ends.
 from chaos.servers.postgres import PostgresServer, find_postgres
 from chaos.servers.process import HOST, ServerFailed, ServerMissing, free_port
 from chaos.servers.valkey import ValkeyServer, find_valkey
+from chaos.servers.valkey_cluster import ClusterSet
+from chaos.servers.valkey_sentinel import SentinelSet
 
 __all__ = [
     "HOST",
+    "ClusterSet",
     "PostgresServer",
+    "SentinelSet",
     "ServerFailed",
     "ServerMissing",
     "ValkeyServer",

@@ -14,7 +14,7 @@ import tempfile
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -222,6 +222,15 @@ class Server(ABC):
 
     @abstractmethod
     def _answers(self) -> bool: ...
+
+
+def wait_for(what: str, holds: Callable[[], bool], seconds: float) -> None:
+    """Return once it holds. ServerFailed when it does not within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"waited {seconds:g} s in vain until {what}")
+        time.sleep(POLL_SECONDS)
 
 
 def existing(path: Path, otherwise: str) -> Path:

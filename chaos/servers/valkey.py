@@ -55,6 +55,16 @@ class ValkeyServer(Server):
             answers = connection.makefile("rb")
             return [answers.readline().strip() for _ in lines]
 
+    def text(self, line: str, timeout: float = 2.0) -> bytes:
+        """The answer to a command that answers with one text, such as `INFO replication`."""
+        with socket.create_connection((HOST, self.port), timeout) as connection:
+            connection.sendall(f"{line}\r\n".encode())
+            answers = connection.makefile("rb")
+            head = answers.readline().strip()
+            if head[:1] != b"$":
+                raise ServerFailed(f"{line}: {head.decode(errors='replace')}")
+            return answers.read(int(head[1:]))
+
     def obey(self, *lines: str) -> None:
         """As `commands`; ServerFailed with the first answer that is an error."""
         for line, answer in zip(lines, self.commands(*lines), strict=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from chaos.stage.redis import RedisKind
 from domain.errors import ConfigError
 
 Sql = Literal["sqlite", "postgres"]
@@ -14,7 +15,8 @@ Sql = Literal["sqlite", "postgres"]
 class StageSpec:
     """`configuration.stage` of an experiment.
 
-    sql: which engine. redis: whether there is one. proxied: which of "redis" and "sql" are reached through a proxy, that
+    sql: which engine. redis: single, sentinel (a master, a replica, three Sentinels) or cluster (three masters, a replica each);
+    true is single, false none. proxied: which of "redis" and "sql" are reached through a proxy, that
     faults of the network are put on. daemons: how many `trilha serve`, each with a spool of its own. nodes: how many machines,
     each with a home, spools, `trilha serve` and `trilha work` of its own, behind a balancer; the proxies are then those of
     the first node, and "front" among `proxied` stands for its own listeners. bot: whether
@@ -30,7 +32,7 @@ class StageSpec:
     """
 
     sql: Sql = "sqlite"
-    redis: bool = True
+    redis: RedisKind | bool = True
     proxied: tuple[str, ...] = ()
     daemons: int = 1
     nodes: int = 0
@@ -58,4 +60,10 @@ class StageSpec:
             raise ConfigError(f"sql of a stage is sqlite or postgres, not {spec.sql}")
         if spec.nodes and (spec.sql == "sqlite" or spec.tmpfs or spec.bot):
             raise ConfigError("nodes of a stage share PostgreSQL, and have neither tmpfs nor bot")
+        if not isinstance(spec.redis, bool) and spec.redis not in get_args(RedisKind):
+            raise ConfigError(
+                f"redis of a stage is {', '.join(get_args(RedisKind))}, true or false, not {spec.redis}"
+            )
+        if "redis" in spec.proxied and spec.redis not in (True, "single"):
+            raise ConfigError("only a single Redis is reached through a proxy")
         return spec

@@ -20,6 +20,7 @@ from chaos.servers.process import Server, environment
 from chaos.stage.home import BOT, SLUG, log_of, prepare
 from chaos.stage.meta import MetaServer, connect_pixel
 from chaos.stage.nodes import BACK, CUT, ads_of, join, node_settings, public_port, upstream_of, way_to
+from chaos.stage.redis import start_redis
 from chaos.stage.spec import StageSpec
 from chaos.stage.telegram import TelegramServer
 from chaos.stage.trilha import TrilhaProcess
@@ -30,7 +31,8 @@ DATABASE = "drill"
 class Stage:
     """A Trilha as its spec says, from `set_up` to `take_down`; nothing of it is left afterwards, whatever happened.
 
-    `servers` are all that may be killed or frozen, by name: valkey, postgres, sql-replica, serve (serve-1 … when there are more), work,
+    `servers` are all that may be killed or frozen, by name: valkey (or those of chaos/stage/redis.py),
+    postgres, sql-replica, serve (serve-1 … when there are more), work,
     bot, meta, telegram. The last two are of this machine, for who has the spec ask for them.
     `proxies` stand before "redis" and "sql" where the spec says so. With nodes (nodes.py) there are serve-1 and work-1 …, a
     balancer before them, and the proxies are those of the first node: redis-1, sql-1, front-1 and back-1.
@@ -227,7 +229,9 @@ class Stage:
 
     def _start_stores(self) -> None:
         if self.spec.redis:
-            self.servers["valkey"] = self._stack.enter_context(ValkeyServer())
+            kind = "single" if self.spec.redis is True else self.spec.redis
+            self._redis = start_redis(kind, self._stack)
+            self.servers |= self._redis.servers
         if self.spec.sql == "postgres":
             self._start_postgres()
         ports = {"redis": "valkey", "sql": "postgres"}
@@ -276,7 +280,7 @@ class Stage:
 
     def _store_urls(self, of: str) -> dict[str, str]:
         """How the stores are reached: by everybody, or with "-1" by that node."""
-        redis = self._through("redis", of, self.valkey.url) if self.spec.redis else ""
+        redis = self._through("redis", of, self._redis.url) if self.spec.redis else ""
         return {"TRILHA_SQL_URL": self._through("sql", of, self._sql_url), "TRILHA_REDIS_URL": redis}
 
     def _through(self, store: str, of: str, url: str) -> str:

@@ -38,7 +38,7 @@ def members(kind: Any) -> list[str]:
 
 STORED: dict[Store, list[str]] = {
     "sql": [f"{table.name}.{column.name}" for table in metadata.tables.values() for column in table.columns],
-    "redis": [f"{PREFIX}*", PROBE_KEY],
+    "redis": [f"{PREFIX}*", f"{PROBE_KEY}*"],
     "spool": [name for kind in (Click, Start, BookEntry, Tombstone, Conversion) for name in members(kind)],
     "memory": [
         *(name for kind in (Visit, Original, Person, Incoming, ReportRequest) for name in members(kind)),

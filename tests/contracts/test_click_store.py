@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from backends.sql.engine import make_engine
 from backends.sql.ledger import SqlLedger
 from backends.sql.migrate import migrate
 from backends.tier import TierStore
-from chaos.servers import PostgresServer, ValkeyServer
+from chaos.servers import ClusterSet, PostgresServer, SentinelSet, ValkeyServer
 from domain.clock import ManualClock
 from domain.errors import StoreUnavailable
 from domain.observations import Silent
@@ -50,8 +50,9 @@ class Maker:
         match name:
             case "memory":
                 return Subject(MemoryStore(), Receipt(durability=TOKEN_ONLY, visible=True))
-            case "redis":
-                return Subject(await self._redis(), Receipt(durability=TOKEN_ONLY, visible=True))
+            case "redis" | "redis-sentinel" | "redis-cluster":
+                url = self._url({"redis": "valkey_url"}.get(name, f"{name.replace('-', '_')}_url"))
+                return Subject(await self._redis(url), Receipt(durability=TOKEN_ONLY, visible=True))
             case "disk":
                 disk = make_disk(self._folder / "spool")
                 self._opened.push_async_callback(disk.close)
@@ -65,8 +66,8 @@ class Maker:
             case _:
                 return Subject(await self._chain("chain"), Receipt(durability=TOKEN_ONLY, visible=True))
 
-    async def _redis(self) -> RedisStore:
-        store = RedisStore(self._url("valkey_url"), ttl_ms=TTL_MS)
+    async def _redis(self, url: str) -> RedisStore:
+        store = RedisStore(url, ttl_ms=TTL_MS)
         await store.probe()
         self._opened.push_async_callback(store.close)
         return store
@@ -81,7 +82,7 @@ class Maker:
         disk = make_disk(self._folder / "spool")
         self._opened.push_async_callback(disk.close)
         tiers = Tiers(
-            redis=make_tier("redis", await self._redis(), clock),
+            redis=make_tier("redis", await self._redis(self._url("valkey_url")), clock),
             disk=make_tier("disk", disk, clock),
             sql=make_tier("sql", await self._sql("sqlite_tables"), clock),
         )
@@ -90,7 +91,20 @@ class Maker:
         )
 
 
-NAMES = ["memory", "redis", "disk", "sql-sqlite", "sql-postgres", "chain-durable", "chain-chain"]
+REDISES = ["redis", "redis-sentinel", "redis-cluster"]
+NAMES = ["memory", *REDISES, "disk", "sql-sqlite", "sql-postgres", "chain-durable", "chain-chain"]
+
+
+@pytest.fixture(scope="module")
+def redis_sentinel_url() -> Iterator[str]:
+    with SentinelSet() as servers:
+        yield servers.url
+
+
+@pytest.fixture(scope="module")
+def redis_cluster_url() -> Iterator[str]:
+    with ClusterSet() as servers:
+        yield servers.url
 
 
 @pytest.fixture(params=NAMES)
@@ -171,6 +185,37 @@ async def test_a_killed_redis_is_unknown_and_takes_nothing() -> None:
         with pytest.raises(StoreUnavailable) as refusal:
             await store.put(click)
         assert isinstance(refusal.value.__cause__, ConnectionError)
+        await store.close()
+
+
+async def test_a_dead_sentinel_set_is_unknown_and_takes_nothing() -> None:
+    with SentinelSet() as servers:
+        store = RedisStore(servers.url, ttl_ms=TTL_MS)
+        await is_dead(store)
+        await store.probe()
+        await store.put(bare_click())
+        for server in servers.servers.values():
+            server.kill()
+        await is_dead(store)
+        with pytest.raises(StoreUnavailable):
+            await store.probe()
+        await store.close()
+
+
+async def test_a_dead_cluster_is_unknown_and_takes_nothing() -> None:
+    with ClusterSet() as servers:
+        store = RedisStore(servers.url, ttl_ms=TTL_MS)
+        await is_dead(store)
+        await store.probe()
+        await store.put(bare_click())
+        for server in servers.servers.values():
+            server.kill()
+        for _ in servers.servers:  # each node is found out by a write of its own
+            with suppress(StoreUnavailable):
+                await store.put_batch([pack(bare_click()) for _ in range(50)])
+        await is_dead(store)
+        with pytest.raises(StoreUnavailable):
+            await store.probe()
         await store.close()
 
 

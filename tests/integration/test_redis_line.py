@@ -9,6 +9,7 @@ import pytest
 
 from backends.redis import RedisStore
 from backends.redis_line import RedisLine, command
+from backends.redis_url import parse_redis_url
 from chaos.servers import HOST, ValkeyServer
 from domain.errors import ConfigError, StoreUnavailable
 from domain.outcomes import UNKNOWN, Found
@@ -124,7 +125,7 @@ async def test_a_password_and_a_database_of_the_url_are_used() -> None:
         await store.probe()
         click = bare_click()
         await store.put(click)
-        line = RedisLine(f"redis://:hunter2@{HOST}:{server.port}/0")
+        line = RedisLine(parse_redis_url(f"redis://:hunter2@{HOST}:{server.port}/0").data)
         await line.connect()
         assert await line.send(
             command("DBSIZE") + command("SELECT", 3) + command("EXISTS", f"trilha:click:{click.id.hex}"), 3
@@ -153,9 +154,11 @@ async def test_a_server_without_room_for_one_more_client_is_unavailable(
 @pytest.mark.parametrize("url", ["http://x", "redis://:secret@host:notaport", "nonsense"])
 def test_a_url_that_is_none_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ConfigError) as refusal:
-        RedisLine(url)
+        parse_redis_url(url)
     assert "secret" not in str(refusal.value)
 
 
 def test_tls_is_asked_for_by_the_url() -> None:
-    assert RedisLine("rediss://host:6380/0")._where["tls"].check_hostname
+    tls = parse_redis_url("rediss://host:6380/0").data.tls
+    assert tls is not None
+    assert tls.check_hostname
