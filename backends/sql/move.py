@@ -30,7 +30,7 @@ ROUNDS = 20
 class Told(Protocol):
     """Hears how far it is: of a step, so many more rows."""
 
-    def __call__(self, step: str, table: str, rows: int) -> None: ...
+    def __call__(self, step: str, table: str, rows: int, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

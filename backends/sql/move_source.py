@@ -150,8 +150,8 @@ async def done_on(connection: AsyncConnection, table: Table, upto: int) -> None:
 
 async def highest_user(connection: AsyncConnection) -> dict[str, int]:
     """The highest number that was ever given, of each table that gives none twice."""
-    rows = (await connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")).all()
-    return {name: seq for name, seq in rows if name in metadata.tables}
+    rows: Rows = (await connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")).all()
+    return {row[0]: row[1] for row in rows if row[0] in metadata.tables}
 
 
 async def all_rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Rows]:
