@@ -16,6 +16,7 @@ COMMANDS = {
     "bot": "processes.bot",
     "dashboard": "dashboard.dashboard",
     "migrate": "processes.migrate",
+    "move": "move.move",
     "doctor": "doctor.doctor",
     "start": "clicks.start",
     "conversion": "conversions.conversion",

@@ -69,6 +69,10 @@ class Settings(BaseModel):
     sql_url: str | None = Field(
         None, description="sqlite+aiosqlite:// or postgresql+asyncpg:// URL; default: HOME_DIR/trilha.db"
     )
+    move_to: str | None = Field(
+        None,
+        description="postgresql+asyncpg:// URL that `trilha move` moves SQLite to; nothing else reads it",
+    )
     spool_dir: Path | None = Field(None, description="Folder of the disk spools; default: HOME_DIR/spool")
     spool_quota: ByteSize = Field(
         ByteSize(2 * 1024**3), description="Size at which new clicks are no longer spooled, such as 512MiB"
@@ -330,6 +334,7 @@ class Settings(BaseModel):
         "work_bind",
         "redis_url",
         "sql_url",
+        "move_to",
         "public_url",
         "dashboard_url",
         "spool_dir",

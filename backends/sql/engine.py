@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from backends.sql.moved import MOVED, NOWHERE, is_moved
 from backends.sql.primary import connect_to_primary, leave_a_lost_primary
 from domain.errors import ConfigError, RecordRejected, StoreUnavailable
 
@@ -153,6 +154,8 @@ def insert_if_absent(engine: AsyncEngine, table: Table) -> Insert:
 
 def _advice(error: DBAPIError) -> str:
     text = str(error.orig)
+    if NOWHERE in text:
+        return MOVED
     if "no such table" in text or "UndefinedTable" in type(error.orig).__name__ or "UndefinedTable" in text:
         return "SQL has no tables of ours yet. Make them with: trilha migrate"
     return f"SQL failed: {type(error.orig).__name__}"
@@ -178,7 +181,12 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
     # secure_delete: what is deleted or made NULL is overwritten with zeros, not only unlinked (ADR 0016).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    moved = is_moved(cursor)
     cursor.close()
+    if moved:
+        connection.close()
+        # No ConfigError: a daemon that starts with the old setting spools its clicks, as in any outage of SQL.
+        raise StoreUnavailable(MOVED)
 
 
 def _postgresql(url: str, patience: float) -> AsyncEngine:

@@ -1,0 +1,95 @@
+"""How each table moves, what names its rows, and what its rows come to."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, ColumnElement, Table, UniqueConstraint, literal, tuple_
+
+from backends.sql.tables import CHANGES, metadata
+
+Key = tuple[Any, ...]
+_MODULUS = 1 << 128
+
+
+def _is_bound(table: Table) -> bool:
+    """Whether rows of this table and of others, or of itself, allow each other: a row alone cannot always be written."""
+    referred = {key.column.table.name for each in metadata.sorted_tables for key in each.foreign_keys}
+    unique = any(isinstance(each, UniqueConstraint) for each in table.constraints)
+    return bool(table.foreign_keys) or table.name in referred or unique
+
+
+# Copied whole while nobody writes: small, and bound to each other by foreign keys and unique names; and the changes that
+# wait to be folded, which come and go all the time. All others are copied beforehand, and what changes in them is tracked.
+WHOLE = tuple(table for table in metadata.sorted_tables if _is_bound(table) or table in CHANGES)
+TRACKED = tuple(table for table in metadata.sorted_tables if table not in WHOLE)
+
+
+def keys_of(table: Table) -> list[Column[Any]]:
+    """The columns of the primary key."""
+    return list(table.primary_key.columns)
+
+
+def key_in(table: Table, row: Sequence[Any]) -> Key:
+    """The key of a row of `select(table)`."""
+    places = [list(table.c).index(column) for column in keys_of(table)]
+    return tuple(row[place] for place in places)
+
+
+def after(table: Table, last: Key) -> ColumnElement[bool]:
+    """Rows beyond that one, in the order of the key."""
+    columns = keys_of(table)
+    if len(columns) == 1:
+        return columns[0] > literal(last[0], columns[0].type)
+    values = [literal(value, column.type) for value, column in zip(last, columns, strict=True)]
+    return tuple_(*columns) > tuple_(*values)
+
+
+def key_text(key: Key) -> str:
+    """A key as text that `read_key` understands."""
+    return json.dumps([_said(part) for part in key])
+
+
+def read_key(text: str) -> Key:
+    """The inverse of `key_text`."""
+    return tuple(_READ[kind](value) for kind, value in json.loads(text))
+
+
+def _said(part: Any) -> tuple[str, Any]:
+    if isinstance(part, UUID):
+        return "uuid", part.hex
+    if isinstance(part, bytes):
+        return "bytes", part.hex()
+    return ("date", part.isoformat()) if isinstance(part, date) else ("plain", part)
+
+
+_READ: dict[str, Any] = {
+    "uuid": UUID,
+    "bytes": bytes.fromhex,
+    "date": date.fromisoformat,
+    "plain": lambda value: value,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What a table comes to, in whatever order its rows are read: how many there are, and the sum of their hashes."""
+
+    rows: int = 0
+    total: int = 0
+
+    def plus(self, rows: Iterable[Sequence[Any]]) -> "Digest":
+        """With these rows as well. Rows are those of SQLAlchemy's types, whichever engine they are of."""
+        count, total = self.rows, self.total
+        for row in rows:
+            count += 1
+            total += int.from_bytes(blake2b(repr(tuple(row)).encode(), digest_size=16).digest())
+        return Digest(rows=count, total=total % _MODULUS)
+
+    def __str__(self) -> str:
+        """The sum, in hexadecimal digits."""
+        return f"{self.total:032x}"
