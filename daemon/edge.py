@@ -1,4 +1,4 @@
-"""The edge: listeners' sockets, and uvicorn's protocol with the limits that httptools does not have.
+"""The edge: uvicorn's protocol with the limits that httptools does not have.
 
 The public listener has a protocol of its own. It answers GET and HEAD without bodies, so an exchange is one write, and
 one timer a connection does for keep-alive and for clients that send their headers byte by byte.
@@ -6,16 +6,13 @@ one timer a connection does for keep-alive and for clients that send their heade
 
 import asyncio
 import re
-import socket
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from domain.errors import ConfigError
 from runtime.logs import get_logger
-from runtime.settings import Bind
 
 MAX_HEAD = 32 * 1024
 IDLE_SECONDS = 15.0
@@ -36,9 +33,23 @@ class CappedProtocol(HttpToolsProtocol):
     and a paid click would be lost.
     """
 
+    # The server stops: the next answer of this connection is its last.
+    leaving = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._next_head()
+
+    @property
+    def idle(self) -> bool:
+        """No request is being answered: one may be on its way."""
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # as below
+
+    def shutdown(self) -> None:
+        """The server stops. Unlike uvicorn's own, this closes nothing: a request may wait unread, and is answered."""
+        self.leaving = True
+        if not self.idle:
+            self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         """Count before parsing, up to the end of the headers: the body is nobody's concern here."""
@@ -52,6 +63,8 @@ class CappedProtocol(HttpToolsProtocol):
         """The head was short enough."""
         self._in_head = False
         super().on_headers_complete()
+        if self.leaving:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """The next request of this connection starts from zero."""
@@ -108,11 +121,13 @@ class RedirectProtocol(CappedProtocol):
         scope["raw_path"] = path
         scope["query_string"] = query
         before = self.cycle
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        asked = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        keep_alive = asked and not self.leaving
         self.cycle = exchange = Exchange(self, keep_alive=keep_alive)  # type: ignore[assignment]
         if before is None or before.response_complete:  # type: ignore[redundant-expr]  # uvicorn's stub omits the None
             self._start_asgi_task(exchange, self.app)  # type: ignore[arg-type]
         else:
+            before.keep_alive |= self.leaving  # no longer the last one
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
 
@@ -226,18 +241,3 @@ def _split(target: bytes) -> tuple[bytes, bytes]:
 
 def _percent(found: re.Match[bytes]) -> bytes:
     return b"%%%02X" % found[0][0]
-
-
-def listen(bind: Bind, setting: str) -> socket.socket:
-    """A listening socket, or ConfigError that names the setting to change."""
-    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
-    server = socket.socket(family)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        server.bind((bind.host, bind.port))
-        server.listen(2048)
-    except OSError as error:
-        server.close()
-        msg = f"cannot listen on {bind}: {error.strerror}. Set another address with {setting}"
-        raise ConfigError(msg) from None
-    return server

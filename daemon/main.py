@@ -5,8 +5,6 @@ import gc
 import sys
 from contextlib import suppress
 
-import uvicorn
-
 from analytics.explain.build import make_gathering
 from analytics.inspect import Inspect
 from backends.build import Stores, open_stores
@@ -18,10 +16,12 @@ from bot.reception import Reception
 from daemon.api import Api, Health
 from daemon.capture import Capture
 from daemon.client_ip import ClientIp
-from daemon.edge import CappedProtocol, RedirectProtocol, listen
+from daemon.edge import CappedProtocol, RedirectProtocol
 from daemon.explain import Explain
+from daemon.listeners import HandedOver
+from daemon.peers import Peers
 from daemon.redirect import Redirect
-from daemon.server import make_server
+from daemon.server import Server, make_server
 from daemon.telegram_webhook import TelegramWebhook
 from delivery.report import Report
 from domain.books import MINUTE_MS, ReceiptBook
@@ -39,6 +39,7 @@ from privacy.token import Minter
 from runtime.lifecycle import repeat
 from runtime.logs import get_logger
 from runtime.metrics import Metrics
+from runtime.service_manager import ServiceManager
 from runtime.settings import Settings
 
 SPOOL_NAME = "daemon"
@@ -63,6 +64,7 @@ class Daemon:
         self._quota = int(settings.spool_quota)
         self._warned = False
         self._metrics = Metrics()
+        self._peers = Peers(settings.serve_peers, self._metrics.render) if settings.serve_peers else None
         self._keyring = Keyring(settings.secrets, clock)
         self._keys = ApiKeys(settings.api_keys)
         self.stores: Stores = open_stores(
@@ -127,7 +129,7 @@ class Daemon:
                 tiers=self.stores.states,
                 ring_waiting=lambda: len(self.stores.ring),
             ),
-            metrics=self._metrics.render,
+            metrics=self._render,
             webhook=TelegramWebhook(
                 bots=self.catalog,
                 reception=Reception(associate=associate, links=self.catalog),
@@ -144,6 +146,8 @@ class Daemon:
         await self.stores.open()
         with suppress(StoreUnavailable):
             await self.stores.disk.probe()
+        if self._peers is not None:
+            await self._peers.open()
 
     def background(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         """What goes on beside the requests, so that none of them pays for it."""
@@ -162,6 +166,12 @@ class Daemon:
         """Write the books and let go of everything. What is in the spool stays for the worker."""
         await self._write_books()
         await self.stores.close()
+        if self._peers is not None:
+            await self._peers.close()
+
+    async def _render(self) -> bytes:
+        """What Prometheus reads: of all processes that share our listener."""
+        return self._metrics.render() if self._peers is None else await self._peers.render()
 
     async def _write_books(self) -> None:
         """Receipts' figures into the spool, or into SQL when the spool is down, or again in a second."""
@@ -196,23 +206,35 @@ class Daemon:
         self._warned = share >= WARN_SHARE
 
 
-async def serve(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings,
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    handed: HandedOver | None = None,
+    service: ServiceManager | None = None,
+) -> None:
     """Answer until `stop`, then finish what is in flight. ConfigError: a taken port, a missing key ring."""
     # The spool's thread needs the interpreter several times for one commit. At the default of 5 ms each, a busy loop
     # would make every commit late.
     sys.setswitchinterval(SWITCH_SECONDS)
-    public = listen(settings.public_bind, "TRILHA_PUBLIC_BIND")
-    private = listen(settings.private_bind, "TRILHA_PRIVATE_BIND")
+    handed = handed or HandedOver()
+    public = handed.listener("public", settings.public_bind, "TRILHA_PUBLIC_BIND")
+    private = handed.listener("private", settings.private_bind, "TRILHA_PRIVATE_BIND")
     daemon = Daemon(settings, clock)
     await daemon.load()
     _spare_the_collector()
     background = daemon.background(stop)
     servers = [
-        (make_server(daemon.redirect, RedirectProtocol), public),
-        (make_server(daemon.api.app(), CappedProtocol), private),
+        (make_server(daemon.redirect, RedirectProtocol, kept=public.kept), public),
+        (make_server(daemon.api.app(), CappedProtocol, kept=private.kept), private),
     ]
-    running = [asyncio.create_task(server._serve([at])) for server, at in servers]  # noqa: SLF001  without its signal handlers
+    running = [asyncio.create_task(server._serve([*at.sockets])) for server, at in servers]  # noqa: SLF001  without its signal handlers
     _log.info("serving", bind=str(settings.public_bind))
+    if service is not None:
+        for (server, _), task in zip(servers, running, strict=True):
+            await server.until_started(task)
+        service.ready("answering clicks")
     await _until_stopped(stop, [server for server, _ in servers], running)
     await asyncio.gather(*background)
     await daemon.close()
@@ -230,7 +252,7 @@ def _spare_the_collector() -> None:
 
 
 async def _until_stopped(
-    stop: asyncio.Event, servers: list[uvicorn.Server], running: list[asyncio.Task[None]]
+    stop: asyncio.Event, servers: list[Server], running: list[asyncio.Task[None]]
 ) -> None:
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)

@@ -3,6 +3,7 @@ shares keys, ends what has had its time.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from analytics.rollups import FOLDING_SECONDS, Rollups
 from analytics.tally import Tally
@@ -55,11 +56,16 @@ _log = get_logger("trilha.work")
 
 
 async def work(
-    settings: Settings, clock: Clock, stop: asyncio.Event, observer: Observer | None = None
+    settings: Settings,
+    clock: Clock,
+    stop: asyncio.Event,
+    observer: Observer | None = None,
+    *,
+    started: Callable[[], None] = lambda: None,
 ) -> None:
     """Settle and deliver until `stop`, then settle and fold what is left, for at most DRAIN_SECONDS.
 
-    ConfigError when another worker settles these spools.
+    `started` is called once it begins. ConfigError when another worker settles these spools.
     """
     keyring = Keyring(settings.secrets, clock)
     # An engine of its own, so that judging alerts holds up no settling.
@@ -103,6 +109,7 @@ async def work(
     relay = relay_of(settings, engine, keyring, meta, clock, observer or Silent())
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     delivering = asyncio.create_task(relay.run(stop))
+    started()
     try:
         await _settle_until(stop, settler)
         await _drain(settler, rollups, clock)
