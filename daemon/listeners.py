@@ -60,15 +60,21 @@ def take_over(variables: Mapping[str, str], known: Collection[str]) -> HandedOve
     names = variables["LISTEN_FDNAMES"].split(":") if "LISTEN_FDNAMES" in variables else ["unknown"] * count
     if len(names) != count:
         raise ConfigError(f"LISTEN_FDS hands over {count} sockets, and LISTEN_FDNAMES names {len(names)}")
-    found: dict[str, tuple[socket.socket, ...]] = {}
-    for descriptor, name in enumerate(names, FIRST_DESCRIPTOR):
+    for name in names:
         if name not in known:
-            wanted = " or ".join(f"FileDescriptorName={each}" for each in sorted(known)) or "no socket at all"
+            wanted = " or ".join(f"FileDescriptorName={each}" for each in sorted(known))
             raise ConfigError(
                 f"a socket named {name[:40]!r} was handed over, which this command has no use for. "
                 f"In the .socket unit set {wanted}"
             )
-        found[name] = (*found.get(name, ()), _listening(descriptor, name))
+    found: dict[str, tuple[socket.socket, ...]] = {}
+    try:
+        for descriptor, name in enumerate(names, FIRST_DESCRIPTOR):
+            found[name] = (*found.get(name, ()), _listening(descriptor, name))
+    except ConfigError:
+        for each in (each for sockets in found.values() for each in sockets):
+            each.close()
+        raise
     return HandedOver(found)
 
 
