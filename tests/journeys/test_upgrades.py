@@ -74,7 +74,7 @@ class Installation:
     async def start_and_buy(self, token: str, person: int) -> None:
         """A person presses START at this click, and buys. Both are kept, at once or in the spool."""
         started = await self.post("/v1/starts", bot=BOT, telegram_id=person, token=token)
-        assert started["state"] in {"bound", "deferred"}, started
+        assert started["state"] in {"settled", "deferred"}, started
         await self.post(
             "/v1/conversions",
             event="Purchase",
