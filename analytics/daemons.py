@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from runtime.settings import Bind
 
 ASK_SECONDS = 1.0
 LARGEST_ANSWER = 64 * 1024
+LARGEST_PAGE = 4 * 1024 * 1024
+_PROCESS = re.compile(r'\{process="\d+",?')
 # Where a listener of all addresses is reached from its own machine.
 _FROM_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _REQUEST = "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
@@ -42,32 +45,45 @@ async def ready(bind: Bind, *, seconds: float = ASK_SECONDS) -> bool | None:
 
 
 async def metrics(bind: Bind, *, seconds: float = ASK_SECONDS) -> Mapping[str, float] | None:
-    """What `/metrics` says there, each value by its name with its labels; None when nobody answers. Raises nothing."""
+    """What `/metrics` says there, each value by its name with its labels; None when nobody answers. Raises nothing.
+
+    Of several processes behind one listener it is the sum, whatever the metric is of.
+    """
     with suppress(OSError, TimeoutError, ValueError):
-        head, _, body = (await _answer(bind, "/metrics", seconds)).partition(b"\r\n\r\n")
+        head, _, body = (await _answer(bind, "/metrics", seconds, LARGEST_PAGE)).partition(b"\r\n\r\n")
         if head.startswith(b"HTTP/1.1 200"):
-            rows = (line.rpartition(" ") for line in body.decode().splitlines() if not line.startswith("#"))
-            return MappingProxyType({name: float(value) for name, _, value in rows if name})
+            return MappingProxyType(_sums(body.decode()))
     return None
 
 
-async def _answer(bind: Bind, path: str, seconds: float) -> bytes:
+async def _answer(bind: Bind, path: str, seconds: float, most: int = LARGEST_ANSWER) -> bytes:
     """Head and body, until the daemon closes."""
     async with asyncio.timeout(seconds):
-        return await _exchange(_FROM_HERE.get(bind.host, bind.host), bind, path)
+        return await _exchange(_FROM_HERE.get(bind.host, bind.host), bind, path, most)
 
 
-async def _exchange(host: str, bind: Bind, path: str) -> bytes:
+async def _exchange(host: str, bind: Bind, path: str, most: int) -> bytes:
     reader, writer = await asyncio.open_connection(host, bind.port)
     try:
         writer.write(_REQUEST.format(host=bind, path=path).encode())
         await writer.drain()
         pieces = b""
-        while len(pieces) < LARGEST_ANSWER and (piece := await reader.read(LARGEST_ANSWER)):
+        while len(pieces) < most and (piece := await reader.read(LARGEST_ANSWER)):
             pieces += piece
         return pieces
     finally:
         writer.close()
+
+
+def _sums(page: str) -> dict[str, float]:
+    """The samples of a page, those of several processes (daemon/peers.py) added up."""
+    found: dict[str, float] = {}
+    for line in page.splitlines():
+        name, _, value = line.rpartition(" ")
+        if name and not line.startswith("#"):
+            name = _PROCESS.sub("{", name).replace("{}", "")
+            found[name] = found.get(name, 0.0) + float(value)
+    return found
 
 
 def _state_in(answer: bytes) -> DaemonState:

@@ -1,11 +1,13 @@
 """CatalogCache: links and bots in memory, refreshed in the background, with a copy on disk to start from."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from domain.clock import Clock
 from domain.errors import StoreUnavailable
+from domain.ids import random_uuid
 from domain.links import Bot, Catalog, Link
 from domain.ports import CatalogSource
 from runtime.logs import get_logger
@@ -83,10 +85,13 @@ class CatalogCache:
         self._by_username = {bot.username.lower(): bot for bot in catalog.bots}
 
     def _save(self) -> None:
-        draft = self._file.with_suffix(".new")
+        # Several daemons of one home write this copy: a draft that two wrote at once would be moved into place torn.
+        draft = self._file.with_suffix(f".{random_uuid().hex[:12]}.new")
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.write_bytes(msgspec.json.encode(self._catalog))
             draft.replace(self._file)
         except OSError as error:
             _log.warning("the copy of the catalog cannot be written", error=type(error).__name__)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -87,8 +87,8 @@ class Worker:
         )
         self._running: dict[int, tuple[Account, asyncio.Task[None]]] = {}
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. ConfigError: there is no bot to be, or another worker is one of them already."""
+    async def run(self, stop: asyncio.Event, *, started: Callable[[], None] = lambda: None) -> None:
+        """Until `stop`; `started` is called once the bots are ours. ConfigError: there is no bot to be, or another worker is one of them already."""
         self._catalog.load_copy()
         await asyncio.gather(self._catalog.refresh(), self._sharing.refresh())
         await self._stores.open()
@@ -102,6 +102,7 @@ class Worker:
         ]
         try:
             await self._start_all(stop)
+            started()
             while not stop.is_set():
                 await sleep_until(stop, ROSTER_SECONDS)
                 await self._follow_roster(stop)

@@ -1,15 +1,12 @@
 """Child processes of `trilha up`: started together, started again when they die, stopped in order, never orphaned."""
 
 import asyncio
-import ctypes
-import signal
 import sys
 from dataclasses import dataclass, field
 
 from cli.common import CLOCK
-from runtime.lifecycle import sleep_until
+from runtime.lifecycle import sleep_until, tie_to_parent
 
-PDEATHSIG = 1
 STOP_SECONDS = 15.0
 WATCH_SECONDS = 0.1
 CONFIG_EXIT = 2
@@ -105,10 +102,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def tie_to_parent() -> None:
-    """In the child: Ctrl-C is the parent's to hear, and the parent's death ends the child (on Linux)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGTERM)

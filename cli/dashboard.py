@@ -1,9 +1,8 @@
 """trilha dashboard: the pages for people, in a process of their own."""
 
 import asyncio
+from collections.abc import Callable
 from importlib.util import find_spec
-
-import uvloop
 
 from analytics.live import Watch
 from analytics.web.tools import Tools
@@ -20,17 +19,18 @@ from cli.common import CLOCK, PATIENCE
 from cli.doctor import findings_of
 from cli.explain_desk import ExplainDesk
 from cli.privacy_desk import PrivacyDesk
+from cli.processes import Running, run_until_stopped
 from daemon.client_ip import ClientIp
-from daemon.edge import CappedProtocol, listen
+from daemon.edge import CappedProtocol
+from daemon.listeners import HandedOver
 from daemon.server import make_server
 from domain.clock import Clock
 from domain.errors import ConfigError
 from privacy.keyring import Keyring
 from privacy.passwords import EXTRA
-from privacy.redact import redact_event
-from runtime.lifecycle import give_way, stop_on_signals
-from runtime.logs import get_logger, log_uncaught, set_up_logs
-from runtime.settings import Settings, load_settings
+from runtime.lifecycle import give_way
+from runtime.logs import get_logger
+from runtime.settings import Settings
 
 LIBRARIES = ("argon2", "jinja2", "segno")
 _log = get_logger("trilha.dashboard")
@@ -39,32 +39,48 @@ _log = get_logger("trilha.dashboard")
 def dashboard() -> None:
     """Serve the dashboard on TRILHA_DASHBOARD_BIND. Needs the `dashboard` extra and a user: trilha user add."""
     give_way()
-    given = load_settings()
-    set_up_logs(given.log_level, redact_event)
-    log_uncaught()
-
-    async def run_it() -> None:
-        await serve_dashboard(given, CLOCK, stop_on_signals())
-
-    uvloop.run(run_it())
+    run_until_stopped(_dashboard_until, sockets={"dashboard"})
 
 
-async def serve_dashboard(given: Settings, clock: Clock, stop: asyncio.Event) -> None:
-    """Answer until `stop`, then finish what is in flight. ConfigError: a taken port, no key ring, libraries that are missing."""
+async def _dashboard_until(given: Settings, running: Running) -> None:
+    await serve_dashboard(
+        given,
+        CLOCK,
+        running.stop,
+        handed=running.handed,
+        started=lambda: running.service.ready("showing the dashboard"),
+    )
+
+
+async def serve_dashboard(
+    given: Settings,
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    handed: HandedOver | None = None,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer until `stop`, then finish what is in flight; `started` is called once it answers.
+
+    ConfigError: a taken port, no key ring, libraries that are missing.
+    """
     check_installed()
     from analytics.web.app import create_app
 
-    at = listen(given.dashboard_bind, "TRILHA_DASHBOARD_BIND")
+    at = (handed or HandedOver()).listener("dashboard", given.dashboard_bind, "TRILHA_DASHBOARD_BIND")
     engine = make_engine(given.sql, patience=PATIENCE)
     try:
-        server = make_server(create_app(tools_of(given, engine, clock)), CappedProtocol)
-        running = asyncio.create_task(server._serve([at]))  # noqa: SLF001  without its signal handlers
+        server = make_server(create_app(tools_of(given, engine, clock)), CappedProtocol, kept=at.kept)
+        running = asyncio.create_task(server._serve([*at.sockets]))  # noqa: SLF001  without its signal handlers
         _log.info("the dashboard is open", bind=str(given.dashboard_bind))
+        await server.until_started(running)
+        started()
         await asyncio.wait({running, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await running
     finally:
-        at.close()
+        for each in at.sockets:
+            each.close()
         await close_engine(engine)
 
 

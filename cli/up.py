@@ -17,7 +17,7 @@ from cli.dashboard import installed
 from cli.processes import migrate_with
 from cli.shown_link import ad_url
 from cli.valkey import find_valkey, socket_path, valkey_command
-from daemon.edge import listen
+from daemon.listeners import listen
 from daemon.worker import work
 from domain.errors import ConfigError, StoreUnavailable
 from domain.links import Link

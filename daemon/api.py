@@ -3,6 +3,7 @@
 Telegram's webhook is here too, behind secrets of its own; a proxy forwards nothing but that from outside.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ from domain.errors import (
     UnknownClick,
 )
 from privacy.redact import redact_text
+from runtime.version import VERSION
 
 MAX_BODY = 16 * 1024
 T = TypeVar("T")
@@ -69,7 +71,7 @@ class Api:
         bot_name: BotName,
         gate: Gate,
         health: Health,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         webhook: TelegramWebhook,
     ) -> None:
         self._associate = associate
@@ -113,12 +115,14 @@ class Api:
             "catalog_checked_at": iso(checked) if checked is not None else None,
             "tiers": self._health.tiers(),
             "ring_waiting": self._health.ring_waiting(),
+            "process": os.getpid(),
+            "version": VERSION,
         }
         return JSONResponse(body, status_code=200 if ready else 503)
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus' text format."""
-        return Response(self._metrics(), media_type="text/plain; version=0.0.4")
+        return Response(await self._metrics(), media_type="text/plain; version=0.0.4")
 
     async def telegram(self, request: Request) -> Response:
         """Telegram's webhook. Wrong secrets count like wrong keys."""

@@ -1,8 +1,7 @@
-"""The edge: listeners' sockets, and uvicorn's protocol with the limits that httptools does not have."""
+"""The edge: uvicorn's protocol with the limits that httptools does not have."""
 
 import asyncio
 import re
-import socket
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,8 +10,6 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from daemon.connections import Connections, Place, Reason
-from domain.errors import ConfigError
-from runtime.settings import Bind
 
 MAX_HEAD = 32 * 1024
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
@@ -53,6 +50,8 @@ class CappedProtocol(HttpToolsProtocol):
 
     bad = _BAD_JSON
     host_always = False  # health checks of old load balancers speak HTTP/1.0 without one
+    # The server stops: the next answer of this connection is its last.
+    leaving = False
 
     def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +60,17 @@ class CappedProtocol(HttpToolsProtocol):
         self._counted = connections
         self._begun = False
         self._next_head()
+
+    @property
+    def idle(self) -> bool:
+        """No request is being answered: one may be on its way."""
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # uvicorn's stub omits the None
+
+    def shutdown(self) -> None:
+        """The server stops. Unlike uvicorn's own, this closes nothing: a request may wait unread, and is answered."""
+        self.leaving = True
+        if not self.idle:
+            self.cycle.keep_alive = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refused at once when there is no room."""
@@ -105,6 +115,8 @@ class CappedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._counted.busy(self)
         super().on_headers_complete()
+        if self.leaving:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """The next request of this connection starts from zero."""
@@ -179,18 +191,3 @@ def _is_ambiguous(names: Sequence[bytes]) -> bool:
 
 def _percent(found: re.Match[bytes]) -> bytes:
     return b"%%%02X" % found[0][0]
-
-
-def listen(bind: Bind, setting: str) -> socket.socket:
-    """A listening socket, or ConfigError that names the setting to change."""
-    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
-    server = socket.socket(family)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        server.bind((bind.host, bind.port))
-        server.listen(2048)
-    except OSError as error:
-        server.close()
-        msg = f"cannot listen on {bind}: {error.strerror}. Set another address with {setting}"
-        raise ConfigError(msg) from None
-    return server

@@ -5,8 +5,6 @@ import gc
 import sys
 from contextlib import suppress
 
-import uvicorn
-
 from analytics.explain.build import make_gathering
 from analytics.inspect import Inspect
 from backends.build import Stores, open_stores
@@ -19,13 +17,15 @@ from daemon.api import Api, Health
 from daemon.capture import Capture
 from daemon.client_ip import ClientIp
 from daemon.connections import Connections, Limits, Listener
-from daemon.edge import CappedProtocol, listen
+from daemon.edge import CappedProtocol
 from daemon.explain import Explain
 from daemon.gate import Gate
+from daemon.listeners import HandedOver
+from daemon.peers import Peers
 from daemon.private_hosts import PrivateHosts
 from daemon.redirect import Redirect
 from daemon.redirect_protocol import RedirectProtocol
-from daemon.server import make_server
+from daemon.server import Server, make_server
 from daemon.telegram_webhook import TelegramWebhook
 from delivery.report import Report
 from domain.books import MINUTE_MS, ReceiptBook
@@ -43,6 +43,7 @@ from privacy.token import Minter
 from runtime.lifecycle import raise_open_files, repeat
 from runtime.logs import get_logger
 from runtime.metrics import Metrics
+from runtime.service_manager import ServiceManager
 from runtime.settings import Settings
 
 SPOOL_NAME = "daemon"
@@ -68,6 +69,7 @@ class Daemon:
         self._quota = int(settings.spool_quota)
         self._warned = False
         self._metrics = Metrics()
+        self._peers = Peers(settings.serve_peers, self._metrics.render) if settings.serve_peers else None
         self._keyring = Keyring(settings.secrets, clock)
         self._keys = ApiKeys(settings.api_keys)
         self._client_ip = ClientIp(settings.trusted_proxies)
@@ -141,7 +143,7 @@ class Daemon:
                 tiers=self.stores.states,
                 ring_waiting=lambda: len(self.stores.ring),
             ),
-            metrics=self._metrics.render,
+            metrics=self._render,
             webhook=TelegramWebhook(
                 bots=self.catalog,
                 reception=Reception(associate=associate, links=self.catalog),
@@ -150,12 +152,12 @@ class Daemon:
             ),
         )
 
-    def servers(self) -> tuple[uvicorn.Server, uvicorn.Server]:
-        """The public one and the private one."""
+    def servers(self, *, public_kept: bool, private_kept: bool) -> tuple[Server, Server]:
+        """The public one and the private one; kept: somebody else holds the socket too."""
         private = PrivateHosts(self.api.app(), self._settings.private_hosts)
         return (
-            make_server(self.redirect, RedirectProtocol, self._connections("public")),
-            make_server(private, CappedProtocol, self._connections("private")),
+            make_server(self.redirect, RedirectProtocol, self._connections("public"), kept=public_kept),
+            make_server(private, CappedProtocol, self._connections("private"), kept=private_kept),
         )
 
     def _connections(self, listener: Listener) -> Connections:
@@ -176,6 +178,8 @@ class Daemon:
         await self.stores.open()
         with suppress(StoreUnavailable):
             await self.stores.disk.probe()
+        if self._peers is not None:
+            await self._peers.open()
 
     def background(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         """What goes on beside the requests, so that none of them pays for it."""
@@ -194,6 +198,12 @@ class Daemon:
         """Write the books and let go of everything. What is in the spool stays for the worker."""
         await self._write_books()
         await self.stores.close()
+        if self._peers is not None:
+            await self._peers.close()
+
+    async def _render(self) -> bytes:
+        """What Prometheus reads: of all processes that share our listener."""
+        return self._metrics.render() if self._peers is None else await self._peers.render()
 
     async def _write_books(self) -> None:
         """Receipts' figures into the spool, or into SQL when the spool is down, or again in a second."""
@@ -228,21 +238,34 @@ class Daemon:
         self._warned = share >= WARN_SHARE
 
 
-async def serve(settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings,
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    handed: HandedOver | None = None,
+    service: ServiceManager | None = None,
+) -> None:
     """Answer until `stop`, then finish what is in flight. ConfigError: a taken port, a missing key ring."""
     # The spool's thread needs the interpreter several times for one commit. At the default of 5 ms each, a busy loop
     # would make every commit late.
     sys.setswitchinterval(SWITCH_SECONDS)
-    public = listen(settings.public_bind, "TRILHA_PUBLIC_BIND")
-    private = listen(settings.private_bind, "TRILHA_PRIVATE_BIND")
+    handed = handed or HandedOver()
+    public = handed.listener("public", settings.public_bind, "TRILHA_PUBLIC_BIND")
+    private = handed.listener("private", settings.private_bind, "TRILHA_PRIVATE_BIND")
     _open_files_for(2 * settings.max_connections)
     daemon = Daemon(settings, clock)
     await daemon.load()
     _spare_the_collector()
     background = daemon.background(stop)
-    servers = list(zip(daemon.servers(), (public, private), strict=True))
-    running = [asyncio.create_task(server._serve([at])) for server, at in servers]  # noqa: SLF001  without its signal handlers
+    made = daemon.servers(public_kept=public.kept, private_kept=private.kept)
+    servers = list(zip(made, (public, private), strict=True))
+    running = [asyncio.create_task(server._serve([*at.sockets])) for server, at in servers]  # noqa: SLF001  without its signal handlers
     _log.info("serving", bind=str(settings.public_bind))
+    if service is not None:
+        for (server, _), task in zip(servers, running, strict=True):
+            await server.until_started(task)
+        service.ready("answering clicks")
     await _until_stopped(stop, [server for server, _ in servers], running)
     await asyncio.gather(*background)
     await daemon.close()
@@ -271,7 +294,7 @@ def _spare_the_collector() -> None:
 
 
 async def _until_stopped(
-    stop: asyncio.Event, servers: list[uvicorn.Server], running: list[asyncio.Task[None]]
+    stop: asyncio.Event, servers: list[Server], running: list[asyncio.Task[None]]
 ) -> None:
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)

@@ -35,11 +35,13 @@ class RedirectProtocol(CappedProtocol):
         scope["raw_path"] = path
         scope["query_string"] = query
         before = self.cycle
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        asked = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        keep_alive = asked and not self.leaving
         self.cycle = exchange = Exchange(self, keep_alive=keep_alive)  # type: ignore[assignment]
         if before is None or before.response_complete:  # type: ignore[redundant-expr]  # uvicorn's stub omits the None
             self._start_asgi_task(exchange, self.app)  # type: ignore[arg-type]
         else:
+            before.keep_alive |= self.leaving  # no longer the last one
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
 

@@ -234,6 +234,8 @@ class Ready(msgspec.Struct, frozen=True):
     catalog_checked_at: str | None
     tiers: dict[str, Literal["closed", "open", "half_open"]]
     ring_waiting: int
+    process: int
+    version: str
 
 
 class Method(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from daemon.edge import CappedProtocol, listen
+from daemon.edge import CappedProtocol
+from daemon.listeners import Listener
 from daemon.server import make_server
-from runtime.settings import Bind
 
 Status = Callable[[], Mapping[str, Any]]
 
@@ -33,12 +33,11 @@ def status_app(status: Status, metrics: Callable[[], bytes]) -> Starlette:
 
 
 async def serve_status(
-    bind: Bind, setting: str, stop: asyncio.Event, *, status: Status, metrics: Callable[[], bytes]
+    at: Listener, stop: asyncio.Event, *, status: Status, metrics: Callable[[], bytes]
 ) -> None:
-    """Answer until `stop`. ConfigError: a taken port."""
-    at = listen(bind, setting)
-    server = make_server(status_app(status, metrics), CappedProtocol)
-    running = asyncio.create_task(server._serve([at]))  # noqa: SLF001  without its signal handlers
+    """Answer until `stop`."""
+    server = make_server(status_app(status, metrics), CappedProtocol, kept=at.kept)
+    running = asyncio.create_task(server._serve([*at.sockets]))  # noqa: SLF001  without its signal handlers
     await stop.wait()
     server.should_exit = True
     await running

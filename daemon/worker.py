@@ -73,10 +73,12 @@ async def work(
     observer: Observer | None = None,
     *,
     leader: Leader | None = None,
+    started: Callable[[], None] = lambda: None,
 ) -> None:
     """Settle and deliver until `stop`, then settle and fold what is left, for at most DRAIN_SECONDS.
 
-    `leader`: for who wants to see whether this worker leads. ConfigError when another worker settles these spools.
+    `leader`: for who wants to see whether this worker leads. `started` is called once it begins. ConfigError when another
+    worker settles these spools.
     """
     leader = leader or make_leader(settings.sql, settings.node, clock)
     leading = Leading(leader, observer or Silent())
@@ -137,6 +139,7 @@ async def work(
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     background.append(asyncio.create_task(leading.keep()))
     delivering = asyncio.create_task(relay.run(stop))
+    started()
     try:
         await _settle_until(stop, settler)
         await _drain(settler, rollups, clock, leader)

@@ -1,13 +1,16 @@
 """An orderly end: signals, and work that repeats until then."""
 
 import asyncio
+import ctypes
 import os
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 
 from runtime.logs import get_logger
 
+PDEATHSIG = 1
 GIVE_WAY = 10  # nice: a tenth of the processor while redirects want it all
 _log = get_logger("trilha.lifecycle")
 
@@ -19,6 +22,18 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def call_on_reload(call: Callable[[], object]) -> None:
+    """Have SIGHUP call that, instead of ending the process."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, call)
+
+
+def tie_to_parent() -> None:
+    """In a new process: Ctrl-C is the parent's to hear, and the parent's death ends it (on Linux)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGTERM)
 
 
 def give_way() -> None:

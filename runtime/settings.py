@@ -19,6 +19,15 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, Va
 from domain.errors import ConfigError
 
 PREFIX = "TRILHA_"
+# What a service manager says to the process that it starts: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
+SERVICE_VARIABLES = (
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+)
 _CHAT = re.compile(r"-?[1-9][0-9]{0,18}@[A-Za-z][A-Za-z0-9_]{3,31}")
 _ADDRESS = re.compile(r"[^@\s,<>\"]+@[^@\s,<>\"]+")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -226,6 +235,15 @@ class Settings(BaseModel):
         "https://api.telegram.org",
         description="Where Telegram's Bot API is, which tells of alerts; another one for a Bot API server of your own",
     )
+    serve_processes: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes of `trilha serve` below a parent that replaces them one by one at SIGHUP; 0: one process, no parent",
+    )
+    serve_peers: Path | None = Field(
+        None, description="Set by that parent for its processes: the folder where they find each other"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged")
 
     @field_validator(
@@ -332,6 +350,7 @@ class Settings(BaseModel):
 
     @field_validator(
         "work_bind",
+        "serve_peers",
         "redis_url",
         "sql_url",
         "move_to",
@@ -442,8 +461,18 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def child_environment(**changes: str) -> dict[str, str]:
-    """The environment of a process that we start: ours, with some settings changed."""
-    return dict(os.environ) | {PREFIX + name.upper(): value for name, value in changes.items()}
+    """The environment of a process that we start: ours, with some settings changed.
+
+    What our service manager said was for us: a child that believed it would take our sockets for its own.
+    """
+    ours = {name: value for name, value in os.environ.items() if name not in SERVICE_VARIABLES}
+    return ours | {PREFIX + name.upper(): value for name, value in changes.items()}
+
+
+def service_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a service manager said in the environment, as it said it: SERVICE_VARIABLES that are set and not empty."""
+    env = os.environ if environ is None else environ
+    return {name: env[name] for name in SERVICE_VARIABLES if env.get(name)}
 
 
 def program_path(variable: str) -> str | None:

@@ -17,12 +17,11 @@ import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from cli.children import tie_to_parent
 from cli.up import DEMO_BOT, DEMO_SLUG
-from daemon.edge import listen
+from daemon.listeners import listen
 from domain.errors import ConfigError
 from privacy.secret_file import replace_text
-from runtime.lifecycle import sleep_until, stop_on_signals
+from runtime.lifecycle import sleep_until, stop_on_signals, tie_to_parent
 from runtime.settings import Bind, Settings, load_settings
 from tests.meta.demo_sale import PIXEL, connect, sale
 from tests.telegram.demo_person import first_person
