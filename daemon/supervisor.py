@@ -80,7 +80,7 @@ class Supervisor:
                 await self._retire(child)
         if not stop.is_set():
             self._service.ready(self._state if done else f"{self._state}; the last reload was refused")
-            _log.info("the reload is done" if done else "the reload has ended", processes=len(self._children))
+            _log.info("the reload has ended", done=done, processes=len(self._children))
 
     async def _replaced(self, old: list[ServingChild], stop: asyncio.Event) -> bool:
         for child in old:

@@ -548,6 +548,10 @@ def test_no_metric_takes_a_strangers_text_for_a_label(secret: str) -> None:
     metrics.lanes({hostile: 1})
     metrics.alert(hostile, 1, 1.0)
     metrics.alert_told(hostile, hostile)
+    metrics.connections(hostile, 1)
+    metrics.connection_closed(hostile, hostile)
+    metrics.shed(hostile)
+    metrics.api_refused(hostile)
     shown = metrics.render().decode()
     assert secret not in shown.replace(before, "")
     assert {*re.findall(r'="([^"]*)"', shown)} - {*re.findall(r'="([^"]*)"', before)} == {OTHER}
@@ -571,6 +575,10 @@ def test_every_method_of_the_observer_that_takes_a_text_is_tried_above() -> None
         "delivery_call",
         "alert",
         "alert_told",
+        "connections",
+        "connection_closed",
+        "shed",
+        "api_refused",
     }
     assert taking_text == tried
 

@@ -14,6 +14,8 @@ from analytics.inspect import Inspect
 from bot.associate import Associate, StartRequest
 from bot.reception import Reception
 from daemon.api import Api, Health
+from daemon.client_ip import ClientIp
+from daemon.gate import Gate
 from daemon.telegram_webhook import TelegramWebhook
 from delivery.report import Report
 from domain.attribution import Owner, Start
@@ -110,6 +112,10 @@ class Names:
 NOBODY: Any = None  # none of these tests asks it
 
 
+async def no_metrics() -> bytes:
+    return b""
+
+
 class Room:
     """The use case and the API over stores that write down what they are asked."""
 
@@ -151,14 +157,20 @@ class Room:
             ),
             explain=NOBODY,
             bot_name=Names().bot_name,
-            keys=ApiKeys(folder / "keys"),
+            gate=Gate(
+                keys=ApiKeys(folder / "keys"),
+                client_ip=ClientIp([]),
+                rate=1000.0,
+                clock=self.clock,
+                observer=Silent(),
+            ),
             health=Health(
                 catalog_loaded=lambda: True,
                 catalog_checked_ms=lambda: None,
                 tiers=dict,
                 ring_waiting=lambda: 0,
             ),
-            metrics=lambda: b"",
+            metrics=no_metrics,
             webhook=TelegramWebhook(
                 bots=Names(),
                 reception=Reception(associate=self.associate, links=Names()),

@@ -141,7 +141,7 @@ async def test_a_part_that_fails_holds_up_no_other_and_is_named(bench: Bench) ->
 async def test_sql_that_is_away_does_not_keep_the_keys(tmp_path: Path) -> None:
     bench = Bench(tmp_path)  # no tables
     done = await bench.retention.pass_()
-    assert (done.keys, done.failed) == (3, ("forget", "delete", "delete sessions", "delete alerts"))
+    assert (done.keys, done.failed) == (3, ("forget", "drop", "delete", "delete sessions", "delete alerts"))
     await bench.engine.dispose()
 
 
