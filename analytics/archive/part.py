@@ -1,12 +1,14 @@
 """One file of the archive: rows come in batches, row groups go to the disk, and a digest says whether anything is new."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from analytics.archive.tables import SCHEMA, ArchiveTable, Naming
 from analytics.exports.parquet_file import arrow, schema_of
+from domain.errors import ConfigError
 
 ROW_GROUP = 100_000
 """Rows: what one core of a reader takes at a time (DuckDB's own are 122,880), and some 30 MB of memory here."""
@@ -14,7 +16,7 @@ LEVEL = 3
 
 
 class Part:
-    """The file of one day. Nothing is made before the first row. Raises OSError; ConfigError without pyarrow."""
+    """The file of one day. Nothing is made before the first row. ConfigError where it cannot be written, or without pyarrow."""
 
     def __init__(self, half: Path, table: ArchiveTable, naming: Naming) -> None:
         self._half, self._made, self._naming = half, table.made, naming
@@ -59,12 +61,20 @@ class Part:
                 self._writer.close()
 
     def discard(self) -> None:
-        """Delete what was written."""
-        if self._writer is not None:
-            self._writer.close()
-        self._half.unlink(missing_ok=True)
+        """Delete what was written; what cannot be deleted now, the next run deletes."""
+        with suppress(OSError):
+            if self._writer is not None:
+                self._writer.close()
+            self._half.unlink(missing_ok=True)
 
     def _write(self) -> None:
+        try:
+            self._to_disk()
+        except OSError as error:
+            # Not as it is: whoever reads SQL would take it for SQL's.
+            raise ConfigError(f"{self._half} cannot be written: {error.strerror or error}") from None
+
+    def _to_disk(self) -> None:
         if self._writer is None:
             self._half.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._writer = self._parquet.ParquetWriter(

@@ -118,8 +118,10 @@ class Archive:
         self, manifest: Manifest, erasures: Erasures, request: Request
     ) -> Iterator[tuple[ArchiveTable, date]]:
         asked = self._asked(manifest, request)
+        if request.refresh:
+            asked |= self._all(manifest)
         for table in TABLES:
-            days = {*asked, *self._suspects(manifest, table.name, erasures, refresh=request.refresh)}
+            days = {*asked, *self._suspects(manifest, table.name, erasures)}
             yield from ((table, day) for day in sorted(days) if not self._has_ended(day))
 
     def _asked(self, manifest: Manifest, request: Request) -> set[date]:
@@ -132,15 +134,19 @@ class Archive:
             first = min([first, *(max(days) for days in manifest.tables.values() if days)])
         # Nothing is kept of days before this one.
         first = max(first, local_date(self._ended_ms, self._zone))
-        return {first + timedelta(days=n) for n in range((last - first).days + 1)}
+        return _days(first, last)
 
-    def _suspects(
-        self, manifest: Manifest, name: Dataset, erasures: Erasures, *, refresh: bool
-    ) -> Sequence[date]:
+    def _all(self, manifest: Manifest) -> set[date]:
+        """From the first day of the archive to today: also days that had nothing, in which something has come late."""
+        first = min((day for days in manifest.tables.values() for day in days), default=None)
+        today = local_date(self._clock.now_ms(), self._zone)
+        return set() if first is None else _days(first, today)
+
+    def _suspects(self, manifest: Manifest, name: Dataset, erasures: Erasures) -> Sequence[date]:
         """Days that may not be what they were."""
         days = manifest.tables[name]
         owners = self._owner_key is not None
-        if refresh or manifest.schema != SCHEMA or manifest.with_owners != owners:
+        if manifest.schema != SCHEMA or manifest.with_owners != owners:
             return [*days]
         if name == "clicks" and erasures.clicks is not None:
             changed = {day for day, kept in days.items() if kept.erased != erasures.clicks.get(day, 0)}
@@ -190,3 +196,7 @@ class Archive:
         del manifest.tables[name][day]
         self._folder.keep(manifest)
         done.removed.append((name, day))
+
+
+def _days(first: date, last: date) -> set[date]:
+    return {first + timedelta(days=n) for n in range((last - first).days + 1)}

@@ -302,7 +302,7 @@ async def test_an_erasure_that_a_run_could_not_finish_is_looked_for_by_the_next(
     blocked = house.path / "conversions"
     blocked.rename(house.path / "away")
     blocked.write_text("no folder")
-    with pytest.raises(OSError):
+    with pytest.raises(ConfigError, match="cannot be written"):
         await house.run(days=1)
     blocked.unlink()
     (house.path / "away").rename(blocked)
@@ -419,8 +419,8 @@ async def test_a_run_that_ends_in_the_middle_leaves_the_file_as_it_was_and_no_ha
         if seen == 3:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(part_of.Part, "_write", _before(part_of.Part._write, lost))
-    with pytest.raises(OSError):
+    monkeypatch.setattr(part_of.Part, "_to_disk", _before(part_of.Part._to_disk, lost))
+    with pytest.raises(ConfigError, match="No space left"):
         await house.run()
     assert seen == 3
     assert house.files() == before
