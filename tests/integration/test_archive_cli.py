@@ -83,11 +83,15 @@ def home(tmp_path: Path, sqlite_tables: str) -> Home:
 
 def test_it_says_what_it_has_written_and_the_second_time_that_nothing_is_new(home: Home) -> None:
     first = json.loads(home.run("--json")[0])
-    assert {(each["table"], each["rows"]) for each in first["written"]} == {("clicks", 50), ("starts", 1)}
+    assert {(each["table"], each["rows"]) for each in first["written"]} == {
+        ("clicks", 50),
+        ("starts", 1),
+        ("conversions", 1),
+    }
     assert all(each["bytes"] > 0 for each in first["written"])
     again = json.loads(home.run("--json", "--refresh")[0])
-    assert (again["written"], again["removed"], again["same"]) == ([], [], 2)
-    assert "0 files written, 0 removed, 2 as they were" in home.run()[0]
+    assert (again["written"], again["removed"], again["same"]) == ([], [], 3)
+    assert "0 files written, 0 removed, 3 as they were" in home.run()[0]
     assert home.folder.stat().st_mode & 0o777 == 0o700
     assert home.count() == 50
 
