@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "report.report",
     "rescore": "rescore.rescore",
     "export": "export.export",
+    "archive": "archive.archive",
     "profile": "subject.profile",
     "link": "links.links",
     "bot-account": "bot_accounts.bots",

@@ -84,6 +84,11 @@ class Keyring:
         message = telegram_id.to_bytes(8, "big", signed=True)
         return hmac.digest(derive(self._keys.lasting, b"person"), message, "sha256")[:PERSON_KEY_BYTES]
 
+    def archive_key(self, telegram_id: int) -> bytes:
+        """As `person_key`, of another lasting key: what the archive calls a person, if it is to tell them apart."""
+        message = telegram_id.to_bytes(8, "big", signed=True)
+        return hmac.digest(derive(self._keys.lasting, b"archive"), message, "sha256")[:PERSON_KEY_BYTES]
+
     def bot_token_key(self) -> bytes:
         """What bot tokens are sealed under: a lasting key of its own, so that no rotation loses one."""
         return derive(self._keys.lasting, b"bot tokens")

@@ -583,6 +583,19 @@ TABLE: tuple[Row, ...] = (
         sealed=True,
     ),
     Row(
+        group=Text(
+            "Archive for analytics, where it is made: clicks, starts and conversions without who it was (a keyed digest if asked for)",
+            "Arquivo para análise, onde é feito: cliques, starts e conversões sem quem foi (um resumo com chave, se pedido)",
+        ),
+        store="disk",
+        fields=("archive/*/day=*/part-0.parquet", "archive/manifest.json"),
+        kind="pseudonym",
+        life=_CLICK,
+        ends=("deletion", "replacement"),
+        purpose="attribution",
+        basis=_INTEREST,
+    ),
+    Row(
         group=Text("Names and hashes of API keys", "Nomes e hashes das chaves de API"),
         store="disk",
         fields=("secrets/api-keys",),

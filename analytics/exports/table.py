@@ -11,8 +11,11 @@ from backends.sql.reading import Question
 from domain.conversions import MICROS
 from domain.rollups import date_of, day_begins_ms
 
-Kind = Literal["text", "int", "float", "money", "date", "time"]
-"""money: a decimal with six places. date: of the operator's zone. time: UTC, to the second."""
+Kind = Literal["text", "int", "float", "money", "date", "time", "moment", "flag", "uuid"]
+"""money: a decimal with six places. date: of the operator's zone. time: UTC, to the second.
+
+Only in the archive: moment (UTC, to the millisecond), flag (true or false), uuid.
+"""
 Cell = str | int | float | Decimal | date | datetime | None
 SIX_PLACES = Decimal("0.000001")
 

@@ -59,6 +59,8 @@ STORED: dict[Store, list[str]] = {
         "secrets/alert-webhook",
         "secrets/erasures",
         "trilha-*.tar.gz",
+        "archive/*/day=*/part-0.parquet",
+        "archive/manifest.json",
     ],
     "logs": ["stderr", "run/valkey.log"],
 }
