@@ -89,7 +89,7 @@ class Newcomer:
             pytest.fail(f"nobody has taught this test to run: {command}")
         asks = (given for name, given in ANSWERED.items() if command.startswith(TRILHA + name))
         return subprocess.run(
-            ["bash", "-c", self._here(command)],
+            ["bash", "-c", self._with_token(self._here(command))],
             cwd=self._folder,
             env=self._environment,
             input=next(asks, ""),
@@ -100,11 +100,15 @@ class Newcomer:
         )
 
     def _here(self, text: str) -> str:
-        """With the ports and the token of this run."""
+        """With the ports of this run."""
         ports = {"8080": self._up.public, "8081": self._up.private, "8082": self._up.pages}
         for port, ours in ports.items():
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{ours}")
-        return re.sub(r"\bTOKEN\b|\bE[A-Za-z0-9_-]{12,}…", self._token or "no-token-yet", text)
+        return text
+
+    def _with_token(self, command: str) -> str:
+        """With the token that the last curl was given, in the place of the page's."""
+        return re.sub(r"\bTOKEN\b|\bE[A-Za-z0-9_-]{12,}…", self._token or "no-token-yet", command)
 
 
 @pytest.fixture(scope="module")
