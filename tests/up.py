@@ -32,6 +32,7 @@ class Up:
             "TRILHA_PRIVATE_BIND": f"127.0.0.1:{self.private}",
             "TRILHA_DASHBOARD_BIND": f"127.0.0.1:{self.pages}",
             "TRILHA_TRUSTED_PROXIES": "127.0.0.1/32",
+            "TRILHA_DEADLINE_MS": "5000",  # a click is `synced` here also while other tests have the disk
             "TRILHA_GEOIP_PATHS": str(home.parent),
         }
         self.said = ""
