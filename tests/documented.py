@@ -21,7 +21,7 @@ _MAY_BE = {
     "id": r"[0-9a-f]{8}-[0-9a-f-]{27}",
     "day": r"\d{4}-\d\d-\d\d",
     "time": r"\d\d:\d\d:\d\d",
-    "took": r"[\d.]+ (?:ms|s)",
+    "took": r"[\d.]+ (?:min|ms|s)(?: \d+ s)?",
     "size": r"\d+ bytes",
     "space": r"\s+",
 }

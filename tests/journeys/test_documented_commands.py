@@ -134,6 +134,14 @@ def test_a_command_without_a_way_to_run_it_fails(tmp_path: Path, registry: str) 
         Newcomer(tmp_path, registry).types(Typed(command="make install", shown=()))
 
 
+def test_another_answer_than_the_page_shows_fails(tmp_path: Path, registry: str) -> None:
+    for shown in ("The books are closed.", "0 done"):
+        with pytest.raises(pytest.fail.Exception, match="is to answer"):
+            Newcomer(tmp_path / shown[:1], registry).types(
+                Typed(command=".venv/bin/trilha link --help", shown=(shown,))
+            )
+
+
 def test_both_readmes_have_the_same_commands_and_as_many_rows() -> None:
     """So neither language knows less."""
     english, portuguese = ROOT / "README.md", ROOT / "README.pt-BR.md"
