@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
+_GROUP = r"(?ms)^([A-Z][\w ]+): (\[.*?)(?=\n\n|\Z)"
 _LINK = r"\[([^\]]*)\]\((?:\.\./){%d}[\w./#-]+\)"
 
 
@@ -17,8 +18,22 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_rest: Any) -> str:
-    """Links that lead out of the documentation become plain text."""
-    return re.sub(_LINK % (page.file.src_uri.count("/") + 1), r"\1", markdown)
+    """Links that lead out of the documentation become plain text; the index, which is dense, becomes lists."""
+    inside = re.sub(_LINK % (page.file.src_uri.count("/") + 1), r"\1", markdown)
+    return re.sub(_GROUP, _listed, inside) if page.file.src_uri == "README.md" else inside
+
+
+def on_post_page(output: str, page: Any, **_rest: Any) -> str:
+    """A page in Portuguese says so to browsers and screen readers."""
+    portuguese = page.file.src_uri.startswith("pt-BR/")
+    return output.replace('<html lang="en"', '<html lang="pt-BR"', 1) if portuguese else output
+
+
+def _listed(group: re.Match[str]) -> str:
+    """`How to: [one](…) · [two](…)` as a heading and a list."""
+    pages = re.split(r"\s+·\s+" if "·" in group[2] else r",\s+(?=\[)", group[2].strip())
+    items = "\n".join(f"- {' '.join(page.split())}" for page in pages)
+    return f'## {group[1]}\n\n<div class="index" markdown>\n\n{items}\n\n</div>\n'
 
 
 def _expanded(entry: Any) -> Any:
