@@ -65,9 +65,7 @@ class Parent:
     async def running(self) -> AsyncIterator[None]:
         try:
             await self.supervisor.start(self.stop)
-            watching = asyncio.create_task(
-                self.supervisor.run(self.stop, self.reload, lambda: self.loaded())
-            )
+            watching = asyncio.create_task(self.supervisor.run(self.stop, self.reload, self._load))
             yield
             self.stop.set()
             await watching
@@ -75,6 +73,9 @@ class Parent:
             self.stop.set()
             await self.supervisor.stop()
             self.listening.close()
+
+    def _load(self) -> Settings:
+        return self.loaded()
 
     def pid(self, number: int) -> int:
         """Of the child with that number, once it was started; 0 before."""
@@ -90,7 +91,7 @@ class Parent:
 
     @property
     def answering(self) -> list[int]:
-        return [child.pid for child in self.supervisor._children]  # noqa: SLF001  what no visitor can tell
+        return [child.pid for child in self.supervisor._children]
 
 
 async def until(holds: Callable[[], bool]) -> None:

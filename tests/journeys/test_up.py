@@ -137,7 +137,8 @@ def test_a_first_click_goes_all_the_way_and_ctrl_c_leaves_nothing_behind(up: Up)
     assert (shown["class"], shown["geo"]["region"], shown["agent"]["app"]) == ("in_app", "SP", "Instagram")
     assert shown["owner"]["telegram_id"] == 42
     assert (shown["durability"], shown["visible"], shown["settled"]) == ("synced", True, True)
-    assert {finding["verdict"] for finding in up.json("doctor")} == {"ok"}
+    # Of the machine (its clock, its user) doctor says what is so there.
+    assert {found["verdict"] for found in up.json("doctor") if found["check"] != "host"} == {"ok"}
 
     last = up.click(**VISITOR)
     family = up.family()
