@@ -30,10 +30,12 @@ class Peers:
 
     async def open(self) -> None:
         """Let the others read ours. Where that fails, only ours are missing from what they show."""
-        path = self._folder / (self._name + SUFFIX)
+        draft = self._folder / (self._name + ".new")
         try:
-            path.unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(self._show, path)
+            draft.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._show, draft)
+            # Found by the others only now that it listens: what refuses them is of a process that was killed, and goes.
+            draft.replace(self._folder / (self._name + SUFFIX))
         except OSError as error:
             _log.warning("the other processes cannot read our metrics", error=str(error))
 

@@ -78,6 +78,8 @@ class Supervisor:
             self._resize(load)
             for child in self._children[self._wanted :]:
                 await self._retire(child)
+            while len(self._children) < self._wanted and await self._add(stop):
+                pass
         if not stop.is_set():
             self._service.ready(self._state if done else f"{self._state}; the last reload was refused")
             _log.info("the reload has ended", done=done, processes=len(self._children))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -194,17 +195,29 @@ async def test_the_end_of_the_parent_is_the_end_of_its_processes(made: System) -
 
 
 async def test_metrics_of_all_processes_are_shown_by_whichever_is_asked(made: System) -> None:
+    """Their sum is what the visitors got, and a process that is gone is shown no more."""
     manager = Manager(made, TRILHA_SERVE_PROCESSES="2")
+    visitors = Visitors(made.public, rate=RATE)
     try:
         manager.start()
         await manager.until("READY=1")
-        async with made.api() as api:
-            page = (await api.get("/metrics")).text
+        coming = asyncio.create_task(visitors.run())
+        await visitors.answered(RATE)
+        visitors.leave()
+        await coming
+        page = await metrics(made)
+        redirected = processes(page, 'trilha_redirects_total{outcome="redirected"}')
+        killed = int(str((await ready(made))["process"]))
+        os.kill(killed, signal.SIGKILL)
+        await manager.until("STATUS=2 of 2 processes answer")
+        after = processes(await metrics(made), "trilha_ring_waiting")
     finally:
         manager.close()
-    samples = [line for line in page.splitlines() if line.startswith("trilha_ring_waiting{")]
-    assert len(samples) == 2
+    assert sum(redirected.values()) == len(visitors.tokens) == visitors.sent
     assert page.count("# TYPE trilha_ring_waiting gauge") == 1
+    assert len(processes(page, "trilha_ring_waiting")) == 2
+    assert len(after) == 2
+    assert str(killed) not in after
 
 
 async def test_sighup_to_a_single_process_ends_nothing_and_says_so(made: System) -> None:
@@ -220,6 +233,19 @@ async def test_sighup_to_a_single_process_ends_nothing_and_says_so(made: System)
         assert "SIGHUP changes nothing here" in made.logs()
     finally:
         manager.close()
+
+
+async def metrics(system: System) -> str:
+    async with system.api() as api:
+        return (await api.get("/metrics")).text
+
+
+def processes(page: str, sample: str) -> dict[str, float]:
+    """The values of a sample by the process that it is of."""
+    name, _, labels = sample.partition("{")
+    more = f",{labels}" if labels else "}"
+    pattern = rf'^{name}{{process="(\d+)"{re.escape(more)} (\S+)$'
+    return {pid: float(value) for pid, value in re.findall(pattern, page, re.MULTILINE)}
 
 
 def _state(pid: int) -> str:

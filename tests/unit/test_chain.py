@@ -16,7 +16,7 @@ from domain.click import Click
 from domain.clock import ManualClock
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.observations import Silent
-from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt
+from domain.outcomes import MISSING, NOTHING_PROMISED, UNKNOWN, Durability, Found, Lookup, Receipt
 from tests.making import bare_click, make_tier, new_id
 
 SYNCED, WRITTEN, TOKEN_ONLY = Durability.SYNCED, Durability.WRITTEN, Durability.TOKEN_ONLY
@@ -27,12 +27,12 @@ def receipt(durability: Durability, *, visible: bool) -> Receipt:
 
 
 class Switched:
-    """The memory store behind a switch: working, down, refusing the record, or never answering."""
+    """The memory store behind a switch: working, down, refusing the record, never answering, or taking a part only."""
 
-    def __init__(self, durability: Durability = TOKEN_ONLY) -> None:
+    def __init__(self, promise: Receipt) -> None:
         self.memory = MemoryStore()
         self.mode = "working"
-        self.durability = durability
+        self.promise = promise
         self.calls = 0
 
     async def _pass(self) -> None:
@@ -51,7 +51,7 @@ class Switched:
     async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
         await self._pass()
         await self.memory.put_batch(batch)
-        return Receipt(durability=self.durability, visible=False)
+        return NOTHING_PROMISED if self.mode == "partly" else self.promise
 
     async def find(self, click_id: UUID) -> Lookup:
         try:
@@ -73,7 +73,8 @@ class Stage:
         self, ack: Ack = "durable", *, budget: float = 30.0, limit: int = 3, wait_for: WaitFor = "both"
     ) -> None:
         self.clock = ManualClock()
-        self.redis, self.disk, self.sql = Switched(), Switched(SYNCED), Switched(SYNCED)
+        self.redis = Switched(receipt(TOKEN_ONLY, visible=True))
+        self.disk, self.sql = (Switched(receipt(SYNCED, visible=False)) for _ in range(2))
         self.ring = Ring(limit, Silent())
         self.tiers = Tiers(
             redis=make_tier("redis", self.redis, self.clock),
@@ -100,6 +101,7 @@ class Stage:
         ("working", "working", "working", SYNCED, True, 0),
         ("down", "working", "working", SYNCED, False, 0),
         ("refusing", "working", "working", SYNCED, False, 0),
+        ("partly", "working", "working", SYNCED, False, 0),
         ("working", "down", "working", SYNCED, True, 0),
         ("down", "down", "working", SYNCED, False, 0),
         ("working", "down", "down", TOKEN_ONLY, True, 1),
@@ -126,7 +128,7 @@ async def test_sql_is_not_asked_while_the_spool_works() -> None:
 
 async def test_in_chain_mode_the_first_that_accepts_is_the_only_one_that_has_it() -> None:
     stage = Stage("chain")
-    assert await stage.chain.put(bare_click()) == receipt(TOKEN_ONLY, visible=False)
+    assert await stage.chain.put(bare_click()) == receipt(TOKEN_ONLY, visible=True)
     assert (stage.redis.calls, stage.disk.calls, stage.sql.calls, len(stage.ring)) == (1, 0, 0, 1)
     stage.set(redis="down")
     assert await stage.chain.put(bare_click()) == receipt(SYNCED, visible=False)
@@ -248,6 +250,36 @@ async def test_rescue_spools_what_waits_and_stops_while_nothing_takes_it() -> No
     assert [await stage.disk.memory.find(click.id) for click in waiting] == [Found(c) for c in waiting]
 
 
+async def test_what_is_put_for_later_asks_no_store_is_found_and_is_spooled_whole() -> None:
+    """A shed click: nothing is promised for it, and nothing of it is missing afterwards."""
+    stage = Stage()
+    click = bare_click(sealed=bytes(range(200)))
+    assert stage.chain.put_later(click) == receipt(TOKEN_ONLY, visible=False)
+    assert (stage.redis.calls, stage.disk.calls, stage.sql.calls) == (0, 0, 0)
+    assert await stage.chain.find_unsettled(click.id) == click
+    await stage.chain.rescue()
+    assert await stage.disk.memory.find(click.id) == Found(click)
+    assert len(stage.ring) == 0
+
+
+async def test_there_is_room_for_later_until_one_more_would_push_another_out() -> None:
+    stage = Stage(limit=2)
+    room = []
+    for _ in range(2):
+        room.append(stage.chain.may_wait)
+        stage.chain.put_later(bare_click())
+    assert (room, stage.chain.may_wait) == ([True, True], False)
+    await stage.chain.rescue()
+    assert stage.chain.may_wait
+
+
+async def test_a_record_that_no_store_can_take_is_not_kept_for_later_either() -> None:
+    """It would stand in the way of all that wait behind it."""
+    stage = Stage()
+    assert stage.chain.put_later(bare_click(sealed=bytes(40_000))) == receipt(TOKEN_ONLY, visible=False)
+    assert len(stage.ring) == 0
+
+
 async def test_a_click_that_waits_in_the_ring_is_found() -> None:
     stage = Stage()
     stage.set("down", "down", "down")
@@ -326,6 +358,17 @@ def test_the_ring_is_bounded_drops_the_oldest_and_says_so() -> None:
     ring.remove([clicks[3].click.id])
     ring.remove([clicks[3].click.id])
     assert observer.heard == [(2, 0), (2, 3), (1, 0), (1, 0)]
+
+
+def test_the_ring_is_full_when_one_more_would_push_another_out() -> None:
+    ring = Ring(2, Silent())
+    first, second = pack(bare_click()), pack(bare_click())
+    ring.add([first])
+    half = ring.full
+    ring.add([second])
+    whole = ring.full
+    ring.remove([first.click.id])
+    assert (half, whole, ring.full, Ring(0, Silent()).full) == (False, True, False, True)
 
 
 def test_a_click_that_waits_already_pushes_nobody_out() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,26 @@ def said(**more: str) -> dict[str, str]:
 def test_ready_comes_with_a_line_for_people(ears: socket.socket) -> None:
     ServiceManager(said(), ManualClock()).ready("answering\nclicks")
     assert ears.recv(4096) == b"READY=1\nSTATUS=answering clicks"
+
+
+def test_a_manager_that_listens_at_a_path_is_told_too(tmp_path: Path) -> None:
+    place = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+        ears.bind(str(place))
+        ears.settimeout(10)
+        service = ServiceManager({"NOTIFY_SOCKET": str(place)}, ManualClock())
+        service.status("one of two")
+        service.stopping()
+        assert ears.recv(4096) == b"STATUS=one of two"
+        assert ears.recv(4096).split(b"\n")[0] == b"STOPPING=1"
+
+
+def test_a_manager_that_does_not_read_holds_nobody_up(ears: socket.socket) -> None:
+    """Its queue is full after a few; more than that is lost."""
+    service = ServiceManager(said(), ManualClock())
+    for _ in range(5000):
+        service.status("going on")
+    assert ears.recv(4096) == b"STATUS=going on"
 
 
 def test_a_reload_says_when_it_began(ears: socket.socket) -> None:
