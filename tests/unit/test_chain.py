@@ -16,7 +16,7 @@ from domain.click import Click
 from domain.clock import ManualClock
 from domain.errors import RecordRejected, StoreUnavailable
 from domain.observations import Silent
-from domain.outcomes import MISSING, UNKNOWN, Durability, Found, Lookup, Receipt
+from domain.outcomes import MISSING, NOTHING_PROMISED, UNKNOWN, Durability, Found, Lookup, Receipt
 from tests.making import bare_click, make_tier, new_id
 
 SYNCED, WRITTEN, TOKEN_ONLY = Durability.SYNCED, Durability.WRITTEN, Durability.TOKEN_ONLY
@@ -27,7 +27,10 @@ def receipt(durability: Durability, *, visible: bool) -> Receipt:
 
 
 class Switched:
-    """The memory store behind a switch: working, down, refusing the record, or never answering."""
+    """The memory store behind a switch: working, down, refusing the record, or never answering.
+
+    parted: it is many servers, and one of them has not taken its share. What promises no durability is Redis.
+    """
 
     def __init__(self, durability: Durability = TOKEN_ONLY) -> None:
         self.memory = MemoryStore()
@@ -50,8 +53,10 @@ class Switched:
 
     async def put_batch(self, batch: Sequence[Packed]) -> Receipt:
         await self._pass()
+        if self.mode == "parted":
+            return NOTHING_PROMISED
         await self.memory.put_batch(batch)
-        return Receipt(durability=self.durability, visible=False)
+        return Receipt(durability=self.durability, visible=self.durability is TOKEN_ONLY)
 
     async def find(self, click_id: UUID) -> Lookup:
         try:
@@ -118,6 +123,15 @@ async def test_a_durable_put_says_what_is_then_true(
     assert await stage.chain.find(click.id) == Found(click)
 
 
+@pytest.mark.parametrize("ack", ["durable", "chain"])
+async def test_a_redis_of_which_a_part_is_missing_shows_nothing_and_opens_no_breaker(ack: Ack) -> None:
+    stage = Stage(ack)
+    stage.set(redis="parted")
+    for _ in range(50):
+        assert await stage.chain.put(bare_click()) == receipt(SYNCED, visible=False)
+    assert (stage.redis.calls, stage.disk.calls, stage.tiers.all()[0].state) == (50, 50, "closed")
+
+
 async def test_sql_is_not_asked_while_the_spool_works() -> None:
     stage = Stage()
     await stage.chain.put(bare_click())
@@ -126,7 +140,7 @@ async def test_sql_is_not_asked_while_the_spool_works() -> None:
 
 async def test_in_chain_mode_the_first_that_accepts_is_the_only_one_that_has_it() -> None:
     stage = Stage("chain")
-    assert await stage.chain.put(bare_click()) == receipt(TOKEN_ONLY, visible=False)
+    assert await stage.chain.put(bare_click()) == receipt(TOKEN_ONLY, visible=True)
     assert (stage.redis.calls, stage.disk.calls, stage.sql.calls, len(stage.ring)) == (1, 0, 0, 1)
     stage.set(redis="down")
     assert await stage.chain.put(bare_click()) == receipt(SYNCED, visible=False)
