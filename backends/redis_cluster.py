@@ -140,7 +140,6 @@ class ClusterRedis:
         for node, line, reply in sent:
             if not reply.done():
                 line.give_up(reply)
-                self._ill.add(node)
             elif (trouble := _trouble(reply)) is not None:
                 failures.append(self._noted(node, trouble))
             else:

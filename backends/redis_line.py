@@ -19,6 +19,8 @@ from domain.errors import StoreUnavailable
 CONNECT_SECONDS = 0.25
 # A reply is late after as long as a redirect waits for Redis (15 ms of 50), however little of it was left to whoever asked.
 LATE_SECONDS = 0.015
+# A loop that stood still itself finds the reply in the socket: it is to look there before it closes anything.
+LOOK_SECONDS = 0.001
 Reply = bytes | int | list[Any] | hiredis.HiredisError | None
 
 
@@ -166,9 +168,10 @@ class _Protocol(asyncio.Protocol):
         if asked is None:
             return
         left = asked.at + LATE_SECONDS - self._loop.time()
-        if left > 0:
-            self._loop.call_later(left, self.expect, reply)
-        else:
+        self._loop.call_later(max(left, LOOK_SECONDS), self._close_for, reply)
+
+    def _close_for(self, reply: asyncio.Future[list[Reply]]) -> None:
+        if any(each.future is reply for each in self._waiting):
             self.abort()
 
     def abort(self) -> None:
