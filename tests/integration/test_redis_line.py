@@ -62,7 +62,8 @@ async def test_a_late_reply_is_never_taken_for_the_next_ones(server: ValkeyServe
         async with asyncio.timeout(0.05):
             await store.find(first.id)
     with pytest.raises(StoreUnavailable):
-        await store.put(bare_click())
+        async with asyncio.timeout(20):
+            await store.put(bare_click())
     server.thaw()
     await until_it_works(store)
     assert await store.find(second.id) == Found(second)
