@@ -7,6 +7,7 @@ background has opened it again. Nothing is sent twice: whoever answers MOVED, AS
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import hiredis
 
@@ -21,6 +22,14 @@ MAP = Ask(b"", command("CLUSTER", "SLOTS"))
 # The node is well, and only the slot is not, or no longer, its own.
 ASTRAY = frozenset(("MOVED", "ASK", "TRYAGAIN"))
 Lines = dict[Address, RedisLine]
+
+
+class _Sent(NamedTuple):
+    """A node's share on its way. The line is its own: by the time of the answer the map may be another one."""
+
+    node: Address
+    line: RedisLine
+    reply: asyncio.Future[list[Reply]]
 
 
 class ClusterRedis:
@@ -106,29 +115,35 @@ class ClusterRedis:
         return shares
 
     async def _write_each(self, shares: dict[Address | None, list[bytes]]) -> list[StoreUnavailable]:
-        """One write to each node, all at once; what went wrong. Whoever stops waiting closes what has not answered."""
+        """One write to each node, all at once; what went wrong. Whoever stops waiting closes the lines that are late."""
         failures: list[StoreUnavailable] = []
-        sent: dict[Address, asyncio.Future[list[Reply]]] = {}
+        sent: list[_Sent] = []
         for node, commands in shares.items():
             if node is None:
                 continue
+            line = self._masters[node]
             try:
-                sent[node] = self._masters[node].send(b"".join(commands), len(commands))
+                sent.append(_Sent(node, line, line.send(b"".join(commands), len(commands))))
             except StoreUnavailable as error:
                 failures.append(self._noted(node, error))
         try:
-            for node, reply in sent.items():
-                trouble = await _trouble(reply)
-                if trouble is None:
-                    self._ill.discard(node)
-                else:
-                    failures.append(self._noted(node, trouble))
+            if sent:
+                await asyncio.wait([each.reply for each in sent])
         except asyncio.CancelledError:
-            for node, reply in sent.items():
-                if reply.cancelled() or not reply.done():
-                    self._masters[node].drop()
-                    self._ill.add(node)
+            self._heard(sent)
             raise
+        return failures + self._heard(sent)
+
+    def _heard(self, sent: Sequence[_Sent]) -> list[StoreUnavailable]:
+        """What went wrong at the nodes that have answered; nobody waits for the others any more."""
+        failures = []
+        for node, line, reply in sent:
+            if not reply.done():
+                line.give_up(reply)
+            elif (trouble := _trouble(reply)) is not None:
+                failures.append(self._noted(node, trouble))
+            else:
+                self._ill.discard(node)
         return failures
 
     def _noted(self, node: Address, error: StoreUnavailable) -> StoreUnavailable:
@@ -207,10 +222,10 @@ class ClusterRedis:
         return [line for _, line in sorted(up[turn:] + up[:turn], key=lambda one: one[0])]
 
 
-async def _trouble(reply: asyncio.Future[list[Reply]]) -> StoreUnavailable | None:
-    """Why a node has not taken all of its share; None when it has."""
+def _trouble(reply: asyncio.Future[list[Reply]]) -> StoreUnavailable | None:
+    """Why a node that has answered, or was lost, has not taken all of its share; None when it has."""
     try:
-        refusal = first_error(await reply)
+        refusal = first_error(reply.result())
     except ConnectionError as lost:
         return _because(lost, "Redis went away")
     return _because(refusal, f"Redis refused: {code_of(refusal)}") if refusal else None

@@ -1,15 +1,15 @@
 """RedisLine: one connection to Redis, driven by hand on hiredis' codec.
 
 What is sent in one tick of the loop goes out in one write (uvloop gathers it), and replies are matched in their order.
-A connection whose reply did not come in time is closed and never used again: a late reply would be taken for the next
-one's. It is opened only by `connect` and, after a loss, in the background; no request ever waits for it.
+A connection whose reply is late is closed and never used again, so that what comes next does not wait behind it. It is
+opened only by `connect` and, after a loss, in the background; no request ever waits for it.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import hiredis
 
@@ -17,6 +17,10 @@ from backends.redis_url import Endpoint
 from domain.errors import StoreUnavailable
 
 CONNECT_SECONDS = 0.25
+# A reply is late after as long as a redirect waits for Redis (15 ms of 50), however little of it was left to whoever asked.
+LATE_SECONDS = 0.015
+# A loop that stood still itself finds the reply in the socket: it is to look there before it closes anything.
+LOOK_SECONDS = 0.001
 Reply = bytes | int | list[Any] | hiredis.HiredisError | None
 
 
@@ -48,6 +52,12 @@ class RedisLine:
         """Close the connection at once; whatever was waiting fails. A new one is opened in the background."""
         if self._protocol is not None:
             self._protocol.abort()
+
+    def give_up(self, reply: asyncio.Future[list[Reply]]) -> None:
+        """Nobody waits for that reply any more. Closes the connection once it is late, if it has not come by then."""
+        reply.cancel()
+        if self._protocol is not None:
+            self._protocol.expect(reply)
 
     async def connect(self) -> None:
         """Open the connection, if there is none. StoreUnavailable when that fails or takes longer than 250 ms."""
@@ -115,13 +125,22 @@ class RedisLine:
             await self._open()
 
 
+class _Question(NamedTuple):
+    """Commands that were sent `at` (the loop's seconds), how many replies they get, and who waits for these."""
+
+    future: asyncio.Future[list[Reply]]
+    replies: int
+    at: float
+
+
 class _Protocol(asyncio.Protocol):
     """Matches replies with those who wait for them, in order."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader()
         self._transport: asyncio.WriteTransport | None = None
-        self._waiting: deque[tuple[asyncio.Future[list[Reply]], int]] = deque()
+        self._waiting: deque[_Question] = deque()
         self._replies: list[Reply] = []
         self.lost: Callable[[], None] = lambda: None
 
@@ -138,10 +157,22 @@ class _Protocol(asyncio.Protocol):
         """Write; the future of that many replies."""
         if self._transport is None or self.closed:
             raise StoreUnavailable("Redis is not connected") from ConnectionError()
-        future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((future, replies))
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        self._waiting.append(_Question(future, replies, self._loop.time()))
         self._transport.write(commands)
         return future
+
+    def expect(self, reply: asyncio.Future[list[Reply]]) -> None:
+        """Close when it is late and has not come. Replies come in order: one that nobody waits for keeps its place."""
+        asked = next((each for each in self._waiting if each.future is reply), None)
+        if asked is None:
+            return
+        left = asked.at + LATE_SECONDS - self._loop.time()
+        self._loop.call_later(max(left, LOOK_SECONDS), self._close_for, reply)
+
+    def _close_for(self, reply: asyncio.Future[list[Reply]]) -> None:
+        if any(each.future is reply for each in self._waiting):
+            self.abort()
 
     def abort(self) -> None:
         """Close without sending what is left."""
@@ -163,9 +194,9 @@ class _Protocol(asyncio.Protocol):
         self._transport = None
         error = ConnectionError("the connection to Redis was lost")
         error.__cause__ = exc
-        for future, _ in self._waiting:
-            if not future.done():
-                future.set_exception(error)
+        for asked in self._waiting:
+            if not asked.future.done():
+                asked.future.set_exception(error)
         self._waiting.clear()
         self.lost()
 
@@ -174,12 +205,12 @@ class _Protocol(asyncio.Protocol):
             # A reply to no question: the server greets with an error, or the two of us disagree.
             self.abort()
             return
-        future, wanted = self._waiting[0]
-        if len(self._replies) == wanted:
+        asked = self._waiting[0]
+        if len(self._replies) == asked.replies:
             self._waiting.popleft()
             replies, self._replies = self._replies, []
-            if not future.done():
-                future.set_result(replies)
+            if not asked.future.done():
+                asked.future.set_result(replies)
 
 
 def command(*parts: str | bytes | int) -> bytes:

@@ -63,13 +63,14 @@ class SentinelRedis:
                 await line.close()
 
     async def _of_master(self, asks: Sequence[Ask]) -> list[Reply]:
-        if self._master is None:
+        master = self._master
+        if master is None:
             raise StoreUnavailable("no master of Redis is known") from ConnectionError()
         try:
-            return await answered(self._master, asks)
+            return await answered(master, asks)
         except StoreUnavailable as error:
             if elsewhere(error):
-                self._master.drop()  # it is to say what it is when it is connected to again
+                master.drop()  # it is to say what it is when it is connected to again
                 self._keeper.wake()
             raise
 

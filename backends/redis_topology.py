@@ -52,7 +52,7 @@ class Topology(Protocol):
 
 
 async def answered(line: RedisLine, asks: Sequence[Ask]) -> list[Reply]:
-    """The replies, without an error among them. Whoever stops waiting closes the connection."""
+    """The replies, without an error among them. Whoever stops waiting closes a connection that is late."""
     replies = await sent(line, b"".join([ask.command for ask in asks]), len(asks))
     refusal = first_error(replies)
     if refusal is not None:
@@ -62,10 +62,11 @@ async def answered(line: RedisLine, asks: Sequence[Ask]) -> list[Reply]:
 
 async def sent(line: RedisLine, commands: bytes, replies: int) -> list[Reply]:
     """As `answered`, with the errors among them."""
+    reply = line.send(commands, replies)
     try:
-        return await line.send(commands, replies)
+        return await reply
     except asyncio.CancelledError:
-        line.drop()
+        line.give_up(reply)
         raise
     except ConnectionError as error:
         raise StoreUnavailable("Redis went away") from error

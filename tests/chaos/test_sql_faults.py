@@ -75,7 +75,12 @@ class Sql:
 
 
 # How asyncpg tells of a connection that was cut: by the state that it was in just then.
-CUT = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.InternalClientError)
+CUT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,  # it has heard of it before it was asked anything
+)
 
 
 @pytest.fixture(scope="module")

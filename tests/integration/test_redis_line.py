@@ -62,11 +62,41 @@ async def test_a_late_reply_is_never_taken_for_the_next_ones(server: ValkeyServe
         async with asyncio.timeout(0.05):
             await store.find(first.id)
     with pytest.raises(StoreUnavailable):
-        await store.put(bare_click())
+        async with asyncio.timeout(20):
+            await store.put(bare_click())
     server.thaw()
     await until_it_works(store)
     assert await store.find(second.id) == Found(second)
     assert await store.find(first.id) == Found(first)
+
+
+async def test_a_wait_that_was_cut_short_costs_no_connection_and_its_reply_is_nobody_elses(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch may have no time left at all, on a busy loop: Redis is not late yet."""
+    monkeypatch.setattr("backends.redis_line.LATE_SECONDS", 600)
+    first, second = full_click(language="first"), full_click(language="second")
+    await store.put(first)
+    await store.put(second)
+    [line] = store.topology.places().masters
+    before = line._protocol
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await store.find(first.id)
+    assert await asyncio.gather(store.find(second.id), store.find(first.id)) == [Found(second), Found(first)]
+    assert line._protocol is before
+
+
+async def test_who_was_cut_short_at_a_server_that_stands_still_closes_the_connection_soon(
+    server: ValkeyServer, store: RedisStore
+) -> None:
+    server.freeze()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await store.find(bare_click().id)
+    async with asyncio.timeout(20):
+        assert await store.find(bare_click().id) == UNKNOWN
+    server.thaw()
 
 
 async def until_it_works(store: RedisStore) -> None:

@@ -11,6 +11,8 @@ import pytest
 from backends.codec import pack
 from backends.redis import PREFIX, RedisStore
 from backends.redis_cluster import ClusterRedis
+from backends.redis_line import RedisLine
+from backends.redis_sentinel import SentinelRedis
 from backends.redis_url import Address, parse_redis_url
 from backends.tier import Tier
 from chaos.servers import HOST, ClusterSet, SentinelSet
@@ -82,6 +84,9 @@ async def test_a_server_that_is_no_master_is_not_written_to_whatever_a_sentinel_
             await store.put(bare_click())
         with pytest.raises(StoreUnavailable):
             await store.probe()
+        # It would still answer look-ups, with what it had: nor is it asked.
+        assert await store.find(new_id()) == UNKNOWN
+        assert not any(line.connected for line in store.topology.places().masters)
         master.obey("REPLICAOF NO ONE")
         await until_it_takes(store, bare_click())
 
@@ -148,12 +153,64 @@ async def test_a_frozen_node_costs_one_wait_and_then_refuses_at_once(cluster: Cl
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await store.put_batch([pack(first), pack(other)])
+        async with asyncio.timeout(SECONDS):
+            assert await store.put(second) == NOTHING_PROMISED
         assert isinstance(store.topology, ClusterRedis)
-        line = store.topology._masters[Address(HOST, node.port)]
-        assert line._protocol is None or line._protocol.closed
-        assert await store.put(second) == NOTHING_PROMISED
+        assert not store.topology._masters[Address(HOST, node.port)].connected
         assert await store.find(other.id) == Found(other)
         node.thaw()
+
+
+async def test_a_frozen_node_costs_no_healthy_node_its_connection(cluster: ClusterSet) -> None:
+    """Whichever of them the batch was sent to first."""
+    async with opened(cluster.url) as store:
+        frozen = cluster.server("valkey-1")
+        topology = store.topology
+        assert isinstance(topology, ClusterRedis)
+        before = {line: line._protocol for line in topology.places().masters}
+        batch = [pack(bare_click()) for _ in range(100)]
+        frozen.freeze()
+        waiting = [asyncio.ensure_future(store.put_batch(batch)) for _ in range(5)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await waiting[0]
+        assert await asyncio.gather(*waiting[1:]) == [NOTHING_PROMISED] * 4
+        kept = {line.endpoint.address.port for line, was in before.items() if line._protocol is was}
+        assert kept == {cluster.server("valkey-2").port, cluster.server("valkey-3").port}
+        frozen.thaw()
+
+
+async def test_a_batch_that_had_no_time_left_costs_no_node_its_connection(
+    cluster: ClusterSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.redis_line.LATE_SECONDS", 600)
+    async with opened(cluster.url) as store:
+        batch = [pack(bare_click()) for _ in range(100)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await store.put_batch(batch)
+        assert await store.put_batch(batch) != NOTHING_PROMISED
+
+
+async def test_a_late_answer_of_a_master_that_was_is_not_held_against_its_successor(
+    sentinels: SentinelSet,
+) -> None:
+    async with opened(sentinels.url) as store:
+        old, new = sentinels.server("valkey"), sentinels.server("valkey-replica")
+        topology = store.topology
+        assert isinstance(topology, SentinelRedis)
+        old.obey(f"REPLICAOF {HOST} {new.port}")
+        late = asyncio.ensure_future(store.put(bare_click()))
+        await asyncio.sleep(0)
+        new.obey("REPLICAOF NO ONE")
+        successor = RedisLine(topology._url.data.at(Address(HOST, new.port), "master"))
+        await successor.connect()
+        was, topology._master = topology._master, successor
+        with pytest.raises(StoreUnavailable, match="READONLY"):
+            await late
+        assert successor.connected
+        assert was is not None
+        await was.close()
 
 
 async def test_the_replica_that_takes_over_is_found(cluster: ClusterSet) -> None:

@@ -120,6 +120,15 @@ async def test_a_durable_put_says_what_is_then_true(
     assert await stage.chain.find(click.id) == Found(click)
 
 
+@pytest.mark.parametrize("ack", ["durable", "chain"])
+async def test_a_redis_of_which_a_part_is_missing_shows_nothing_and_opens_no_breaker(ack: Ack) -> None:
+    stage = Stage(ack)
+    stage.set(redis="partly")
+    for _ in range(50):
+        assert await stage.chain.put(bare_click()) == receipt(SYNCED, visible=False)
+    assert (stage.redis.calls, stage.disk.calls, stage.tiers.all()[0].state) == (50, 50, "closed")
+
+
 async def test_sql_is_not_asked_while_the_spool_works() -> None:
     stage = Stage()
     await stage.chain.put(bare_click())
