@@ -58,6 +58,7 @@ STORED: dict[Store, list[str]] = {
         "secrets/smtp-password",
         "secrets/alert-webhook",
         "secrets/erasures",
+        "imports/*.json",
         "trilha-*.tar.gz",
     ],
     "logs": ["stderr", "run/valkey.log"],

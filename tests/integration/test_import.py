@@ -451,8 +451,8 @@ def test_typed_columns_of_postgresql_are_read_as_what_they_are(
         async with engine.begin() as connection:
             for statement in (
                 "CREATE SCHEMA shop",
-                'CREATE TABLE shop."People" (uid uuid PRIMARY KEY DEFAULT gen_random_uuid(), "userId" bigint, '
-                '"when" timestamptz, created_at timestamp, "ipAddress" inet, bot text)',
+                """CREATE TABLE shop."People" (uid uuid PRIMARY KEY DEFAULT gen_random_uuid(), "userId" bigint,
+                "when" timestamptz, created_at timestamp, "ipAddress" inet, bot text)""",
                 f"""INSERT INTO shop."People" ("userId", "when", created_at, "ipAddress", bot) VALUES
                 ({ANA}, to_timestamp({OLD / 1000}), NULL, '203.0.113.9', '@First_Bot'),
                 ({BIA}, 'infinity', '0044-03-15 BC', NULL, 'other_bot'),
