@@ -10,7 +10,21 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from sqlalchemy import URL, Select, Text, cast, column, event, func, inspect, make_url, select, table
+from sqlalchemy import (
+    URL,
+    Select,
+    Text,
+    Uuid,
+    cast,
+    column,
+    event,
+    func,
+    inspect,
+    literal,
+    make_url,
+    select,
+    table,
+)
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -52,6 +66,7 @@ class HistorySource:
         self._key: Any = None
         self._page: Select[Any] = select()
         self._fields: list[str] = []
+        self._is_uuid = False
         self.table = ""
 
     async def look(self, *, name: str | None, given: Mapping[str, str]) -> Columns:
@@ -59,7 +74,7 @@ class HistorySource:
         names = await self._read(_table_names)
         self.table = find_table(names, name)
         schema, _, bare = self.table.rpartition(".")
-        columns, primary, unique = await self._read(
+        columns, primary, unique, uuids = await self._read(
             lambda connection: connection.run_sync(_columns_of, bare, schema or None)
         )
         if not primary and KEY not in given and self._engine.dialect.name == "sqlite" and KEY not in columns:
@@ -71,6 +86,7 @@ class HistorySource:
             raise ConfigError("no column tells rows apart. Name one with --column id=COLUMN")
         self._table = table(bare, schema=schema or None)
         self._key = column(found.of[KEY])
+        self._is_uuid = found.of[KEY] in uuids
         if found.of[KEY] not in unique:
             await self._make_sure_of_key(found.of[KEY])
         cells = [
@@ -90,7 +106,7 @@ class HistorySource:
     async def count(self, after: Key | None) -> int:
         """How many rows there are beyond that id."""
         counted: Select[Any] = select(func.count()).select_from(self._table)
-        found = await self._rows(counted if after is None else counted.where(self._key > after))
+        found = await self._rows(counted if after is None else counted.where(self._beyond(after)))
         return int(found[0][0])
 
     async def nameless(self) -> int:
@@ -100,7 +116,7 @@ class HistorySource:
 
     async def page(self, after: Key | None, limit: int) -> list[SourceRow]:
         """The next rows beyond that id; none: that was all."""
-        wanted = self._page if after is None else self._page.where(self._key > after)
+        wanted = self._page if after is None else self._page.where(self._beyond(after))
         return [
             SourceRow(_key(row[0]), dict(zip(self._fields, row[1:], strict=True)))
             for row in await self._rows(wanted.limit(limit))
@@ -109,6 +125,9 @@ class HistorySource:
     async def close(self) -> None:
         """Close it."""
         await close_engine(self._engine)
+
+    def _beyond(self, key: Key) -> Any:
+        return self._key > (literal(UUID(str(key)), Uuid) if self._is_uuid else key)
 
     async def _make_sure_of_key(self, name: str) -> None:
         counts = select(func.count(self._key), func.count(self._key.distinct())).select_from(self._table)
@@ -164,13 +183,15 @@ async def _table_names(connection: AsyncConnection) -> list[str]:
     return await connection.run_sync(names)
 
 
-def _columns_of(sync: Any, name: str, schema: str | None) -> tuple[list[str], list[str], set[str]]:
-    """The columns of a table, its primary key, and which columns are unique by themselves."""
+def _columns_of(sync: Any, name: str, schema: str | None) -> tuple[list[str], list[str], set[str], set[str]]:
+    """The columns of a table, its primary key, which columns are unique by themselves, and which hold UUIDs."""
     seen = inspect(sync)
-    columns = [each["name"] for each in seen.get_columns(name, schema)]
+    found = seen.get_columns(name, schema)
+    columns = [each["name"] for each in found]
+    uuids = {each["name"] for each in found if isinstance(each["type"], Uuid)}
     primary = list(seen.get_pk_constraint(name, schema)["constrained_columns"])
     alone = [each["column_names"] for each in seen.get_unique_constraints(name, schema)]
-    return columns, primary, {names[0] for names in [primary, *alone] if len(names) == 1}
+    return columns, primary, {names[0] for names in [primary, *alone] if len(names) == 1}, uuids
 
 
 def _engine(url: str) -> tuple[AsyncEngine, str]:

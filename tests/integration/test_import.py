@@ -25,6 +25,7 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.outbox import SqlOutbox
 from backends.sql.reconcile import SqlReconciler
+from backends.sql.retention import SqlRetention
 from backends.sql.schema import bot_users, clicks, links, outbox, starts, webhooks
 from backends.sql.tables import metadata
 from daemon.worker import work
@@ -129,7 +130,9 @@ SECRETS = [
         "999.1.1.1",
         "Secret-",
         "xxxxxxxx",
-        "secret",
+        "somebody_secret",
+        "Ana Secret",
+        "session-secret",
         "IwAR0secret",
         "eve@example.com",
     ),
@@ -267,7 +270,7 @@ def test_each_row_is_a_click_and_its_start_and_what_is_bad_is_refused_by_its_id(
     ana = next(each for each in place.rows(bot_users) if each.telegram_id == ANA)
     assert (ana.first_click_id, ana.last_click_id) == (found[OLD, ANA].id, found[NOW - HOUR, ANA].id)
     assert found[OLD, ANA].params == {"utm_source": "fb", "utm_campaign": "Verão 🚀"}
-    assert max(len(each.params.get("utm_campaign", "")) for each in found.values()) == 500
+    assert max(len(each.params.get("utm_campaign", "")) for each in place.rows(clicks)) == 500
 
 
 def test_what_is_young_is_sealed_and_what_is_old_is_enriched_and_dropped(lite: Place) -> None:
@@ -304,27 +307,25 @@ def test_an_import_that_is_killed_goes_on_and_gives_what_it_would_have_given(
     moment: str,
     call: int,
 ) -> None:
-    rows = [row(n, telegram_id=n % 90 + 1, click_timestamp=OLD + n * 1000) for n in range(1, 401)]
+    rows = [row(n, telegram_id=n % 90 + 1, click_timestamp=OLD + n * 1000) for n in range(1, 101)]
     source = fill_sqlite(tmp_path / "old.db", rows)
     place = _place(monkeypatch, capsys, tmp_path, sqlite_tables, (source,))
-    place.trilha.set(settle_batch="100")
+    place.trilha.set(settle_batch="25")
     words = ("import", source, "--link", "promo", "--bot", "first_bot")
     ended = subprocess.run(
         [sys.executable, "-c", KILLED, moment, str(call), *words], cwd=ROOT, env=dict(os.environ), check=False
     )
     assert ended.returncode == -signal.SIGKILL
     left = len(place.rows(clicks))
-    assert left == 100 * (call if moment == "after" else call - 1)
+    assert left == 25 * (call if moment == "after" else call - 1)
     said = place.bring()
-    assert (said["resumed"], said["new"]) == (call > 1, 400 - left)
-    assert said["rows"] == 400 - 100 * (call - 1), (
-        "what was done before the last checkpoint is not read again"
-    )
+    assert (said["resumed"], said["new"]) == (call > 1, 100 - left)
+    assert said["rows"] == 100 - 25 * (call - 1), "what was done before the last checkpoint is not read again"
     found = place.rows(clicks)
-    assert sorted(each.clicked_at for each in found) == [OLD + n * 1000 for n in range(1, 401)]
+    assert sorted(each.clicked_at for each in found) == [OLD + n * 1000 for n in range(1, 101)]
     assert {each.owner_telegram_id for each in found} == set(range(1, 91))
-    assert len(place.rows(starts)) == 400
-    assert len(place.rows(outbox)) == 800
+    assert len(place.rows(starts)) == 100
+    assert len(place.rows(outbox)) == 200
 
 
 def test_nothing_of_it_is_ever_due_whatever_the_link_reports_later(place: Place) -> None:
@@ -370,7 +371,7 @@ def test_the_report_has_them_on_their_days(lite: Place) -> None:
     assert json.loads(lite.trilha("rollups", "check", "--json").out)["differences"] == []
     day = f"{datetime.fromtimestamp(OLD / 1000, ZONE):%Y-%m-%d}"
     said = json.loads(lite.trilha("report", "--since", day, "--until", day, "--json").out)
-    assert (said["totals"]["clicks"], said["totals"]["starts"]) == (6, 4)
+    assert (said["clicks"]["clicks"], said["clicks"]["starts"]) == (6, 4)
 
 
 def test_a_person_is_found_exported_and_erased_and_does_not_come_back(lite: Place) -> None:
@@ -510,7 +511,7 @@ def test_a_sqlite_table_without_a_key_and_with_texts_of_no_alphabet_is_read(
     place = _place(monkeypatch, capsys, tmp_path, sqlite_tables, (f"sqlite:///{file}",))
     assert place.bring()["columns"]["id"] == "rowid"
     [click] = place.rows(clicks)
-    assert (click.clicked_at, click.params) == (OLD, {"utm_source": "f\ufffdb\ufffd"})
+    assert (click.clicked_at, click.params) == (OLD, {"utm_source": "f\ufffdb"})
 
 
 @pytest.mark.parametrize(
@@ -547,8 +548,15 @@ def test_a_source_that_does_not_answer_is_an_error_of_stores_that_names_no_addre
 def test_what_retention_has_counted_and_deleted_is_not_imported_again(lite: Place) -> None:
     lite.trilha.set(click_days="60")
     lite.bring(code=1)
-    lite.trilha.set(click_days="30", sealed_days="7")
-    asyncio.run(_work(load_settings(os.environ)))
+    lite.trilha.set(click_days="30")
+
+    async def delete() -> None:
+        engine = make_engine(lite.sql, patience=PATIENT)
+        while await SqlRetention(engine).aggregate_and_delete(NOW - 30 * DAY, 500):
+            pass
+        await engine.dispose()
+
+    asyncio.run(delete())
     left = {each.clicked_at for each in lite.rows(clicks)}
     assert left == {NOW - HOUR}
     again = lite.bring(code=1)
