@@ -82,8 +82,8 @@ def find_columns(names: Sequence[str], primary: Sequence[str], given: Mapping[st
             )
     found = dict(given)
     for field, usual in FIELDS.items():
-        if field not in found and (column := _first(names, usual, set(found.values()))):
-            found[field] = column
+        if field not in found and (likely := _first(names, usual, set(found.values()))):
+            found[field] = likely
     if KEY not in given and len(primary) == 1:
         found[KEY] = primary[0]
     for name in names:

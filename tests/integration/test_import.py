@@ -339,7 +339,8 @@ def test_nothing_of_it_is_ever_due_whatever_the_link_reports_later(place: Place)
         return due, len(missing.missing)
 
     assert asyncio.run(look()) == ([], 0)
-    place.trilha("outbox", "list")
+    assert "imported" in place.trilha("outbox", "list", "--state", "skipped").out
+    place.trilha("outbox", "retry", "--state", "skipped")
     found = place.rows(outbox)
     assert {(each.state, each.reason, each.lane) for each in found} == {("skipped", "imported", "")}
     assert sorted(each.event for each in found) == ["PageView"] * 9 + ["ViewContent"] * 7
