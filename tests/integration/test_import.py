@@ -21,6 +21,7 @@ import pytest
 from sqlalchemy import select, text
 
 from backends.sql.engine import make_engine
+from backends.sql.import_source import SourceRow
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.outbox import SqlOutbox
@@ -28,10 +29,12 @@ from backends.sql.reconcile import SqlReconciler
 from backends.sql.retention import SqlRetention
 from backends.sql.schema import bot_users, clicks, links, outbox, starts, webhooks
 from backends.sql.tables import metadata
+from daemon.history import History, Past
 from daemon.worker import work
 from domain.books import IMPORTED_NODE
 from domain.clock import SystemClock
 from privacy.keyring import Keyring
+from privacy.pseudonymise import Pseudonymiser
 from privacy.seal import Sealer
 from runtime.settings import load_settings
 from tests.commands import Commands
@@ -288,6 +291,32 @@ def test_what_is_young_is_sealed_and_what_is_old_is_enriched_and_dropped(lite: P
     assert (without.traffic_class, without.evidence) == ("unknown", ["user agent not kept"])
 
 
+@pytest.mark.parametrize(("days", "sealed"), [(0, True), (6, True), (8, False)])
+def test_a_key_that_is_there_longer_than_originals_live_makes_visitor_keys_and_seals_nothing(
+    tmp_path: Path, days: int, *, sealed: bool
+) -> None:
+    ring = Keyring.create(tmp_path / "keyring.json", CLOCK)
+    history = History(
+        pseudonymiser=Pseudonymiser(ring, Sealer(ring)),
+        mac=ring.mac(ring.import_key()),
+        source="old.db",
+        table="BotUser",
+        link_id=1,
+        bots={},
+        bot=1,
+        zone=UTC,
+        now_ms=CLOCK.now_ms() + days * DAY,
+        click_ms=400 * DAY,
+        sealed_ms=7 * DAY,
+    )
+    cells = {"clicked_at": str(CLOCK.now_ms()), "ip": "203.0.113.1", "user_agent": AGENT}
+    past = history.of(SourceRow(1, cells))
+    assert isinstance(past, Past)
+    assert past.click.visitor_key is not None
+    assert (past.click.sealed is not None) is sealed
+    assert "203.0.113.1" not in repr(past)
+
+
 def test_twice_is_once(place: Place) -> None:
     place.bring(code=1)
     before = place.contents()
@@ -340,7 +369,7 @@ def test_nothing_of_it_is_ever_due_whatever_the_link_reports_later(place: Place)
 
     assert asyncio.run(look()) == ([], 0)
     assert "imported" in place.trilha("outbox", "list", "--state", "skipped").out
-    place.trilha("outbox", "retry", "--state", "skipped")
+    assert "due once more: 0" in place.trilha("outbox", "retry", "--state", "skipped", code=1).out
     found = place.rows(outbox)
     assert {(each.state, each.reason, each.lane) for each in found} == {("skipped", "imported", "")}
     assert sorted(each.event for each in found) == ["PageView"] * 9 + ["ViewContent"] * 7
