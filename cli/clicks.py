@@ -202,6 +202,7 @@ def _books_text(books: Books, until: str) -> str:
         f"direct        {books.direct:>10}   taken by SQL at the redirect itself",
         f"started       {books.started:>10}   clicks with an owner",
         f"erased        {books.erased:>10}",
+        f"imported      {books.imported:>10}   clicks of another tracker, which no token was given out for",
         "",
         "The books balance." if books.balanced else "THE BOOKS DO NOT BALANCE",
     ]

@@ -17,6 +17,7 @@ COMMANDS = {
     "dashboard": "dashboard.dashboard",
     "migrate": "processes.migrate",
     "move": "move.move",
+    "import": "import_history.import_history",
     "doctor": "doctor.doctor",
     "start": "clicks.start",
     "conversion": "conversions.conversion",

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from domain.advice_pt import PORTUGUESE
-from domain.conversions import ERASED, NO_SUCH_CLICK, RECEIVED, TOO_OLD, DeliveryState, pixel_of, webhook_of
+from domain.conversions import (
+    ERASED,
+    IMPORTED,
+    NO_SUCH_CLICK,
+    RECEIVED,
+    TOO_OLD,
+    DeliveryState,
+    pixel_of,
+    webhook_of,
+)
 
 Language = Literal["en", "pt"]
 MAY_HAVE_PASSED = (
@@ -35,6 +44,7 @@ _CLASSED = f"nothing, if it was no person. After trilha rescore has found otherw
 
 _OF_REASON: Mapping[str, str] = {
     ERASED: "nothing: the person was erased, and nothing of them is ever sent",
+    IMPORTED: "nothing: another tracker has taken it, and no history is ever sent",
     "the visitor asked for no sharing": "nothing: the visitor asked for it, and TRILHA_HONOUR_GPC says to obey",
     "the link has no pixel": f"give it one: trilha link edit SLUG --pixel ID. Then: {_AGAIN}",
     "the link does not report ": f"switch the event on, if it is wanted: trilha link events SLUG --on EVENT. Then: {_AGAIN}",

@@ -10,6 +10,7 @@ _STAYS = "This one stays as it is: mend what reports it, and report it once more
 
 PORTUGUESE: Mapping[str, str] = {
     "nothing: the person was erased, and nothing of them is ever sent": "nada: a pessoa foi apagada, e nada dela é enviado",
+    "nothing: another tracker has taken it, and no history is ever sent": "nada: foi outro rastreador que o registrou, e nenhum histórico é enviado",
     "nothing: the visitor asked for it, and TRILHA_HONOUR_GPC says to obey": "nada: o visitante pediu, e TRILHA_HONOUR_GPC manda obedecer",
     f"give it one: trilha link edit SLUG --pixel ID. Then: {_AGAIN}": f"dê um a ele: trilha link edit SLUG --pixel ID. {_DE_NOVO}",
     f"switch the event on, if it is wanted: trilha link events SLUG --on EVENT. Then: {_AGAIN}": f"ligue o evento, se for desejado: trilha link events SLUG --on EVENT. {_DE_NOVO}",

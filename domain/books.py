@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields, replace
 from domain.outcomes import Receipt
 
 MINUTE_MS = 60_000
+IMPORTED_NODE = 0x1_0000
+"""The node of clicks that another tracker took. No daemon has it, as nodes end at 65535: the books tell them by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

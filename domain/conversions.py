@@ -30,6 +30,8 @@ TOO_OLD = "older than 7 days"
 MAY_BE_A_PERSON = "a person may stand behind the prefetch"
 NO_SUCH_CLICK = "no such click"
 ERASED = "erased"
+IMPORTED = "imported"
+"""Why conversions of history are skipped: what another tracker has taken is nobody's news."""
 RECEIVED = "received"
 """What a refusal's code begins with when the destination says that it has received fewer events than it was sent: not which,
 and not why. An event alone is tried again then.

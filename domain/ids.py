@@ -66,6 +66,14 @@ class ClickIds:
         )
 
 
+def uuid7_of(at_ms: int, digest: bytes) -> UUID:
+    """The same UUIDv7 of that millisecond for the same digest (10 bytes or more), always: 74 bits of it are in the id."""
+    high, low = int.from_bytes(digest[:2], "big"), int.from_bytes(digest[2:10], "big")
+    head, rest = at_ms >> 16 & 0xFFFF_FFFF, at_ms & 0xFFFF
+    packed = _UUID7.pack(head, rest, _VERSION | high & _VERSION_REST, _VARIANT | low & _VARIANT_REST)
+    return UUID(bytes=packed)
+
+
 def uuid7_ms(identifier: UUID) -> int:
     """The UTC millisecond a UUIDv7 was made in."""
     return identifier.int >> 80

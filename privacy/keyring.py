@@ -89,6 +89,10 @@ class Keyring:
         message = telegram_id.to_bytes(8, "big", signed=True)
         return hmac.digest(derive(self._keys.lasting, b"archive"), message, "sha256")[:PERSON_KEY_BYTES]
 
+    def import_key(self) -> bytes:
+        """What the ids of imported clicks are made with: a lasting key of its own, so that a row is the same click always."""
+        return derive(self._keys.lasting, b"imports")
+
     def bot_token_key(self) -> bytes:
         """What bot tokens are sealed under: a lasting key of its own, so that no rotation loses one."""
         return derive(self._keys.lasting, b"bot tokens")

@@ -570,6 +570,19 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         group=Text(
+            "How an import reads its source, and its last row until it is done (no row whose id is a person's)",
+            "Como uma importação lê a origem, e sua última linha até o fim (nenhuma cujo id seja o da pessoa)",
+        ),
+        store="disk",
+        fields=("imports/*.json",),
+        kind="open",
+        life=_OPERATOR,
+        ends=("deletion",),
+        purpose="operation",
+        basis="not personal data",
+    ),
+    Row(
+        group=Text(
             "Backups made by hand: what SQL and the spools had; no key",
             "Backups feitos à mão: o que o SQL e os spools tinham; nenhuma chave",
         ),

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from backends.spool import Spool
 from backends.sql.engine import snapshot
 from backends.sql.schema import accounting, clicks
-from domain.books import FIGURES, MINUTE_MS, BookEntry
+from domain.books import FIGURES, IMPORTED_NODE, MINUTE_MS, BookEntry
 from domain.click import Click, Tombstone
 from domain.ids import first_uuid7
 
@@ -22,7 +22,8 @@ class Books:
     """The books of a stretch of time, by the minute of the click.
 
     `in_sql` counts clicks settled from a spool, `in_spools` those that wait there and are not in SQL yet, `direct`
-    those that SQL took at the redirect itself. `started` and `erased` are for reading, not for the balance.
+    those that SQL took at the redirect itself. `started`, `erased` and `imported` (clicks of another tracker, which no token
+    was given out for) are for reading, not for the balance.
     """
 
     issued: int
@@ -36,6 +37,7 @@ class Books:
     direct: int
     started: int
     erased: int
+    imported: int = 0
 
     @property
     def faults(self) -> list[str]:
@@ -68,11 +70,11 @@ async def read_books(engine: AsyncEngine, spools: Iterable[Spool], *, since_ms: 
     for spool in spools:
         stretch.read_spool(spool)
 
-    async def read(connection: AsyncConnection) -> tuple[tuple[int, int, int, int], int]:
+    async def read(connection: AsyncConnection) -> tuple[tuple[int, ...], int]:
         await stretch.read_accounting(connection)
         return await stretch.count_clicks(connection), await stretch.count_settled(connection)
 
-    (in_sql, direct, started, erased), both = await snapshot(engine, read)
+    (in_sql, direct, started, erased, imported), both = await snapshot(engine, read)
     return Books(
         **{name: sum(getattr(entry, name) for entry in stretch.entries.values()) for name in FIGURES},
         in_sql=in_sql,
@@ -80,6 +82,7 @@ async def read_books(engine: AsyncEngine, spools: Iterable[Spool], *, since_ms: 
         direct=direct,
         started=started,
         erased=erased,
+        imported=imported,
     )
 
 
@@ -109,15 +112,16 @@ class _Stretch:
         for row in (await connection.execute(wanted)).mappings():
             self._add(BookEntry(**row))
 
-    async def count_clicks(self, connection: AsyncConnection) -> tuple[int, int, int, int]:
+    async def count_clicks(self, connection: AsyncConnection) -> tuple[int, ...]:
+        here = clicks.c.node != IMPORTED_NODE
         counts = select(
             func.count().filter(clicks.c.spooled),
-            func.count().filter(~clicks.c.spooled & clicks.c.clicked_at.is_not(None)),
+            func.count().filter(here & ~clicks.c.spooled & clicks.c.clicked_at.is_not(None)),
             func.count(clicks.c.owner_telegram_id),
             func.count(clicks.c.erased_at),
+            func.count().filter(~here),
         ).where(clicks.c.id >= self._first, clicks.c.id < self._end)
-        in_sql, direct, started, erased = (await connection.execute(counts)).one()
-        return in_sql, direct, started, erased
+        return tuple((await connection.execute(counts)).one())
 
     async def count_settled(self, connection: AsyncConnection) -> int:
         """How many of those that wait in a spool are in SQL already."""

@@ -61,17 +61,21 @@ class SqlLedger:
     """The ledger on one engine. As a ClickStore it is the chain's third tier.
 
     Starts and conversions of a person from before that person was erased are not written; `person_key` is how the two are
-    compared. `touch`: which click of a person's conversions are of.
+    compared. `touch`: which click of a person's conversions are of. `imported`: it settles what another tracker has taken, so
+    that no spool is to account for it and nothing of it is sent (ADR 0039).
     """
 
-    def __init__(self, engine: AsyncEngine, person_key: PersonKey, *, touch: Touch = "last") -> None:
+    def __init__(
+        self, engine: AsyncEngine, person_key: PersonKey, *, touch: Touch = "last", imported: bool = False
+    ) -> None:
         self._engine = engine
         self._person_key = person_key
         self._known_ads: set[tuple[int, bytes]] = set()
         # Built once: making a statement costs more than running it.
         self._put_facts = _set_once(upsert(engine, clicks))
         self._put_start = self._put_facts.returning(*clicks.c)
-        self._owed = Owed(engine)
+        self._spooled = not imported
+        self._owed = Owed(engine, imported=imported)
         self._reports = Reports(engine, touch)
         self._put_ads = insert_if_absent(engine, ads)
         self._put_note = insert_if_absent(engine, starts)
@@ -165,7 +169,7 @@ class SqlLedger:
                 dropped = await gone(connection, [*begun, *reported], self._person_key)
             ordered = sorted(batch, key=lambda click: click.id)
             if ordered:
-                rows = [_settled_values(click, enrichments.get(click.id)) for click in ordered]
+                rows = [self._settled_values(click, enrichments.get(click.id)) for click in ordered]
                 await self._write(connection, rows, ordered)
             for click_id in sorted(erased):
                 await connection.execute(bury(self._engine, click_id, spooled=True))
@@ -185,6 +189,10 @@ class SqlLedger:
 
         await transaction(self._engine, write)
         self._learn_ads(batch)
+
+    def _settled_values(self, click: Click, enrichment: Enrichment | None) -> dict[str, Any]:
+        values = _click_values(click) | {"spooled": self._spooled}
+        return values if enrichment is None else values | enrichment_values(enrichment)
 
     async def _write(
         self, connection: AsyncConnection, rows: list[dict[str, Any]], batch: Sequence[Click]
@@ -325,14 +333,6 @@ def _click_values(click: Click) -> dict[str, Any]:
         "gpc": click.gpc,
         "spooled": False,
     }
-
-
-def _settled_values(click: Click, enrichment: Enrichment | None) -> dict[str, Any]:
-    values = _click_values(click)
-    values["spooled"] = True
-    if enrichment is not None:
-        values |= enrichment_values(enrichment)
-    return values
 
 
 def _owner_values(start: Start) -> dict[str, Any]:

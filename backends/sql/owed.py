@@ -18,6 +18,7 @@ from backends.sql.schema import clicks, links, outbox, webhooks
 from domain.click import Click
 from domain.conversions import (
     CLICK_EVENT,
+    IMPORTED,
     START_EVENT,
     UNATTRIBUTED,
     click_event_id,
@@ -30,9 +31,12 @@ _ROUTE = (links.c.pixel_id, links.c.events_off, webhooks.c.name.label("webhook")
 
 
 class Owed:
-    """Writes them, in transactions of others."""
+    """Writes them, in transactions of others. `imported`: for facts of another tracker, of which nothing is ever sent. Each
+    conversion then gets one row that says so, wherever its link leads and whatever it reports, now or later.
+    """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, imported: bool = False) -> None:
+        self._imported = imported
         self._put = insert_if_absent(engine, outbox)
         self._ids = packer(engine)
         # Built once: making a statement costs more than running it.
@@ -44,9 +48,9 @@ class Owed:
         rows: list[dict[str, Any]] = []
         for found in (await connection.execute(self._begun, {IDS: self._ids(ids)})).all():
             if found.start_row is None:
-                rows += _rows(found, START_EVENT, found.id, found.started_at, found.ad_key)
-            if found.click_row is None and reports(found, CLICK_EVENT):
-                rows += _rows(found, CLICK_EVENT, found.id, found.clicked_at, found.ad_key)
+                rows += self._rows(found, START_EVENT, found.id, found.started_at, found.ad_key)
+            if found.click_row is None and self._is_due(found):
+                rows += self._rows(found, CLICK_EVENT, found.id, found.clicked_at, found.ad_key)
         await self._write(connection, rows)
 
     async def of_clicks(self, connection: AsyncConnection, batch: Sequence[Click]) -> None:
@@ -57,7 +61,7 @@ class Owed:
             .join_from(links, webhooks, true(), isouter=True)
             .where(links.c.id.in_(links_of_batch))
         )
-        routes = [row for row in (await connection.execute(wanted)).all() if reports(row, CLICK_EVENT)]
+        routes = [row for row in (await connection.execute(wanted)).all() if self._is_due(row)]
         if not routes:
             return
         ids = {IDS: self._ids(click.id for click in batch)}
@@ -69,9 +73,33 @@ class Owed:
                 for route in routes
                 for click in batch
                 if click.link_id == route.link_id and click.id in unviewed
-                for row in _rows(route, CLICK_EVENT, click.id, click.at_ms, click.ad_key)
+                for row in self._rows(route, CLICK_EVENT, click.id, click.at_ms, click.ad_key)
             ],
         )
+
+    def _is_due(self, route: Any) -> bool:
+        return self._imported or reports(route, CLICK_EVENT)
+
+    def _rows(
+        self, route: Any, event: str, click_id: UUID, at_ms: int, ad_key: bytes
+    ) -> Iterator[dict[str, Any]]:
+        """To the pixel, or nowhere and why; and to the webhook of this row, if any."""
+        row = {
+            "event_id": click_event_id(click_id, event),
+            "event": event,
+            "event_at": at_ms,
+            "next_at": at_ms,
+            "click_id": click_id,
+            "link_id": route.link_id,
+            "ad_key": ad_key,
+        }
+        if self._imported:
+            yield row | {"lane": UNATTRIBUTED, "state": "skipped", "reason": IMPORTED}
+            return
+        lane, reason = to_pixel(route, event)
+        yield row | {"lane": lane, "state": "skipped" if reason else "pending", "reason": reason}
+        if route.webhook and reports(route, event):
+            yield row | {"lane": webhook_lane(route.webhook), "state": "pending", "reason": None}
 
     async def _write(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -116,20 +144,3 @@ def to_pixel(route: Any, event: str) -> tuple[str, str | None]:
     if not reports(route, event):
         return UNATTRIBUTED, f"the link does not report {event}"
     return (meta_lane(route.pixel_id), None) if route.pixel_id else (UNATTRIBUTED, NO_PIXEL)
-
-
-def _rows(route: Any, event: str, click_id: UUID, at_ms: int, ad_key: bytes) -> Iterator[dict[str, Any]]:
-    """To the pixel, or nowhere and why; and to the webhook of this row, if any."""
-    row = {
-        "event_id": click_event_id(click_id, event),
-        "event": event,
-        "event_at": at_ms,
-        "next_at": at_ms,
-        "click_id": click_id,
-        "link_id": route.link_id,
-        "ad_key": ad_key,
-    }
-    lane, reason = to_pixel(route, event)
-    yield row | {"lane": lane, "state": "skipped" if reason else "pending", "reason": reason}
-    if route.webhook and reports(route, event):
-        yield row | {"lane": webhook_lane(route.webhook), "state": "pending", "reason": None}

@@ -58,14 +58,29 @@ class Enricher:
             _log.error("a click could not be enriched", kind=type(error).__name__)
             return kept or UNREADABLE
 
+    def past(self, click: Click, original: Original) -> Enrichment:
+        """What is added to a click of another tracker, whose original is in hand and need not be sealed. Raises nothing.
+
+        Nothing is concluded from an absent user agent, which that tracker may not have kept.
+        """
+        counts = Counts(repeats=self._repeats.of(click))
+        try:
+            given = True if original.user_agent else None
+            return self._added(click, counts, self._look(click, original, None, given=given), counts.repeats)
+        except Exception as error:  # noqa: BLE001  as above
+            _log.error("a click could not be enriched", kind=type(error).__name__)
+            return UNREADABLE
+
     def _of(self, click: Click, counts: Counts, kept: Enrichment | None) -> Enrichment:
         original = self._sealer.open(click.sealed, click.id) if click.sealed else None
         if original is None and kept is not None:
             seen = _Seen(kept.geo, kept.agent, kept.traffic)
         else:
-            seen = self._look(click, original, kept)
+            seen = self._look(click, original, kept, given=bool(original.user_agent) if original else None)
+        return self._added(click, counts, seen, counts.repeats or (kept.repeats if kept else 0))
+
+    def _added(self, click: Click, counts: Counts, seen: "_Seen", repeats: int) -> Enrichment:
         traffic = promoted(seen.traffic, seen.agent) if counts.started else seen.traffic
-        repeats = counts.repeats or (kept.repeats if kept else 0)
         evidence = Evidence(
             clicked_at_ms=click.at_ms,
             local_hour=datetime.fromtimestamp(click.at_ms / 1000, self._zone).hour,
@@ -85,7 +100,9 @@ class Enricher:
         )
         return Enrichment(seen.geo, seen.agent, traffic, scores(evidence), repeats)
 
-    def _look(self, click: Click, original: Original | None, kept: Enrichment | None) -> "_Seen":
+    def _look(
+        self, click: Click, original: Original | None, kept: Enrichment | None, *, given: bool | None
+    ) -> "_Seen":
         geo = self._places.of(original.ip or None) if original else Geo()
         if kept is not None:
             geo = _at_least(geo, kept.geo)
@@ -94,7 +111,7 @@ class Enricher:
             method=click.method,
             prefetch=click.prefetch,
             agent=agent,
-            user_agent_given=bool(original.user_agent) if original else None,
+            user_agent_given=given,
             asn=geo.asn,
             hosting=HOSTING,
         )

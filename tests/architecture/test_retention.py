@@ -58,6 +58,7 @@ STORED: dict[Store, list[str]] = {
         "secrets/smtp-password",
         "secrets/alert-webhook",
         "secrets/erasures",
+        "imports/*.json",
         "trilha-*.tar.gz",
         "archive/*/day=*/part-0.parquet",
         "archive/manifest.json",

@@ -16,6 +16,7 @@ from delivery.webhook_event import prepared as to_webhook
 from domain.advice import MAY_HAVE_PASSED, advice
 from domain.conversions import (
     ERASED,
+    IMPORTED,
     NO_SUCH_CLICK,
     PAGE_VIEW,
     UNATTRIBUTED,
@@ -57,6 +58,7 @@ META, HOOK = "meta/123456789", "webhook/crm"
         (UNATTRIBUTED, "skipped", None, NO_PIXEL, "trilha link edit SLUG --pixel ID"),
         (UNATTRIBUTED, "skipped", None, "the link does not report Lead", "trilha link events SLUG --on"),
         (UNATTRIBUTED, "skipped", None, ERASED, "nothing of them is ever sent"),
+        (UNATTRIBUTED, "skipped", None, IMPORTED, "no history is ever sent"),
         (UNATTRIBUTED, "skipped", None, NO_CLICK, "no link of yours"),
         (UNATTRIBUTED, "pending", None, NOT_YET, "looked for again"),
         (META, "skipped", None, "the visitor asked for no sharing (Sec-GPC)", "TRILHA_HONOUR_GPC"),
