@@ -1,5 +1,6 @@
 """trilha restore: a backup becomes the database and the spools of this machine."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -23,6 +24,8 @@ from privacy.lasting_keys import fingerprint, opened_copy
 from runtime.settings import Settings
 
 PATIENCE = 6 * 3600.0
+# PostgreSQL sees a moment later that a client has gone.
+LEAVING_LOOKS, LOOK_SECONDS = 10, 0.3
 # Meta takes an id once within 48 hours; an hour less for clocks and queues.
 TOLD_APART_MS = 47 * 3_600_000
 
@@ -196,6 +199,7 @@ class _Restoring:
 
         if self.given.sql.startswith("sqlite") and not sqlite_file(self.given.sql).exists():
             return False
+        await self._check_unused()
         async with self._engine() as engine:
             rows = await rows_there(engine)
         if rows and not self.force:
@@ -204,6 +208,27 @@ class _Restoring:
                 f"SQL is not empty ({said}). To replace all of it with the backup, for good: --force. Spools that are here stay"
             )
         return rows is not None
+
+    async def _check_unused(self) -> None:
+        """ConfigError while somebody has the database open: the dashboard, another machine, a command."""
+        from backends.backup import sqlite_file
+        from backends.backup_replacing import others_connected
+        from backends.backup_sqlite import in_use
+
+        if self.given.sql.startswith("sqlite"):
+            if await asyncio.to_thread(in_use, sqlite_file(self.given.sql)):
+                raise ConfigError("a process has the database open. Stop everything before a restore")
+            return
+        async with self._engine() as engine:
+            for _ in range(LEAVING_LOOKS):
+                found = await others_connected(engine)
+                if not found:
+                    return
+                await asyncio.sleep(LOOK_SECONDS)
+        said = ", ".join(dict.fromkeys(found))
+        raise ConfigError(
+            f"{len(found)} others are connected to the database ({said}). Stop everything before a restore"
+        )
 
     @asynccontextmanager
     async def _engine(self) -> AsyncIterator[Engine]:
