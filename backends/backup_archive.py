@@ -17,7 +17,7 @@ from typing import IO, Any
 from domain.errors import ConfigError, StoreUnavailable
 
 FORMAT = 1
-MANIFEST = "manifest.json"
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 SQLITE, POSTGRESQL = "sql/trilha.db", "sql/postgresql.dump"
 CATALOG = "cache/catalog.json"
 # What is packed and unpacked at once, how large a manifest may be, and how hard gzip tries: seals do not shrink anyway.
@@ -89,14 +89,15 @@ def pack(target: Path, manifest: Manifest, files: Mapping[str, Path], progress: 
         raise ConfigError(f"{target} exists already; a backup never overwrites anything") from None
     finally:
         draft.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _write(file: IO[bytes], manifest: Manifest, files: Mapping[str, Path], progress: Progress) -> None:
     total, done = sum(member.size for member in manifest.members), 0
     said = json.dumps(asdict(manifest), indent=1).encode()
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=GZIP_LEVEL, format=tarfile.PAX_FORMAT) as tar:
-        tar.addfile(_info(MANIFEST, len(said)), BytesIO(said))
+        for name, content in ((MANIFEST, said), (SEAL, _digest(said))):
+            tar.addfile(_info(name, len(content)), BytesIO(content))
         for member in manifest.members:
             with files[member.name].open("rb") as source:
                 tar.addfile(_info(member.name, member.size), source)
@@ -112,7 +113,7 @@ def _info(name: str, size: int) -> tarfile.TarInfo:
 
 def read_manifest(archive: Path) -> Manifest:
     """What an archive says of itself. ConfigError when it is none, damaged, or of a later format."""
-    with _opened(archive) as (tar, _):
+    with _opened(archive) as tar:
         return _manifest_of(archive, tar)
 
 
@@ -128,7 +129,7 @@ def unpack(
 
     StoreUnavailable when a target cannot be written.
     """
-    with _opened(archive) as (tar, stream):
+    with _opened(archive) as tar:
         manifest = _manifest_of(archive, tar)
         total, done = sum(member.size for member in manifest.members), 0
         for member in manifest.members:
@@ -144,10 +145,6 @@ def unpack(
         with _reading(archive, "its end"):
             if tar.next() is not None:
                 raise _damaged(archive, "there is more in it than its manifest says")
-        # Files have their hashes; what is left for the checksum of the whole is the manifest.
-        with _reading(archive, MANIFEST):
-            while stream.read(PIECE):
-                pass
         return manifest
 
 
@@ -190,15 +187,27 @@ def _write_all(handle: int, piece: bytes) -> None:
 
 def _manifest_of(archive: Path, tar: tarfile.TarFile) -> Manifest:
     with _reading(archive, MANIFEST):
-        info = tar.next()
-        if info is None or info.name != MANIFEST or not info.isreg() or info.size > LARGEST_MANIFEST:
+        said = _small(tar, MANIFEST)
+        if said is None:
             raise ConfigError(f"{archive} is no backup of Trilha's")
-        source = tar.extractfile(info)
-        said = source.read() if source else b""
+        if _small(tar, SEAL) != _digest(said):
+            raise _damaged(archive, f"{MANIFEST} is not what was packed")
     try:
         return _manifest(json.loads(said))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _damaged(archive, f"{MANIFEST} cannot be read") from None
+
+
+def _small(tar: tarfile.TarFile, name: str) -> bytes | None:
+    info = tar.next()
+    if info is None or info.name != name or not info.isreg() or info.size > LARGEST_MANIFEST:
+        return None
+    source = tar.extractfile(info)
+    return source.read() if source else None
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _manifest(data: Any) -> Manifest:
@@ -227,8 +236,7 @@ def _manifest(data: Any) -> Manifest:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, IO[bytes]]]:
-    """The tar, and the stream that it is read from: that one knows at its end whether all of it was as it was written."""
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
         file = archive.open("rb")
     except FileNotFoundError:
@@ -239,7 +247,7 @@ def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, IO[bytes]]]:
         with _reading(archive, "its beginning"):
             tar = tarfile.open(fileobj=stream, mode="r|", bufsize=PIECE)  # noqa: SIM115 - closed below
         with tar:
-            yield tar, stream
+            yield tar
 
 
 @contextmanager
@@ -265,7 +273,8 @@ def as_unavailable(path: Path) -> Iterator[None]:
         raise StoreUnavailable(f"{path}: {error.strerror}") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have names in it on the disk too. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

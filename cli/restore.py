@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from backends.backup_archive import CATALOG, POSTGRESQL, SQLITE, Manifest, Progress, unpack
+from backends.backup_archive import CATALOG, POSTGRESQL, SQLITE, Manifest, Progress, as_unavailable, unpack
 from backends.folders import FolderLock, private_folder
 from backends.spool import WRITER_LOCK, spools_under
 from backends.sql.engine import Engine, make_engine
@@ -145,9 +145,15 @@ class _Restoring:
         journal = self._journal()
         erased = journal.read()
         tables = await self._check_empty()
-        with TemporaryDirectory(prefix=".trilha-restore-", dir=self.given.home_dir) as folder:
-            staging = Path(folder)
+        with ExitStack() as ending:
+            ending.enter_context(as_unavailable(self.given.home_dir))
+            folder = TemporaryDirectory(prefix=".trilha-restore-", dir=self.given.home_dir)
+            staging = Path(ending.enter_context(folder))
             targets = {name: staging / name for name in manifest.names}
+            if manifest.engine == "sqlite":
+                targets[SQLITE] = self._draft()
+                targets[SQLITE].unlink(missing_ok=True)  # of a restore that was killed
+                ending.callback(targets[SQLITE].unlink, missing_ok=True)
             unpack(self.archive, targets, self.progress)
             await self._load(manifest, staging, tables=tables)
             async with self._engine() as engine:
@@ -238,14 +244,18 @@ class _Restoring:
         finally:
             await engine.dispose()
 
+    def _draft(self) -> Path:
+        """Beside the database, as it is to take its place."""
+        from backends.backup import sqlite_file
+
+        target = sqlite_file(self.given.sql)
+        return target.with_name(f".{target.name}.restored")
+
     async def _load(self, manifest: Manifest, staging: Path, *, tables: bool) -> None:
         from backends import backup, backup_postgresql
 
         if manifest.engine == "sqlite":
-            target = backup.sqlite_file(self.given.sql)
-            draft = target.with_name(f".{target.name}.restored")
-            shutil.move(staging / SQLITE, draft)
-            backup.replace_sqlite(draft, target)
+            backup.replace_sqlite(self._draft(), backup.sqlite_file(self.given.sql))
             return
         async with self._engine() as engine:
             self.progress("loading SQL", 0, 1)
