@@ -226,6 +226,7 @@ class _Restoring:
                 raise ConfigError("a process has the database open. Stop everything before a restore")
             return
         async with self._engine() as engine:
+            found: list[str] = []
             for _ in range(LEAVING_LOOKS):
                 found = await others_connected(engine)
                 if not found:
