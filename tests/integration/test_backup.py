@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import stat
 import subprocess
@@ -41,6 +42,7 @@ from tests.making import PATIENT, full_click, make_spool, new_id, person_key, st
 ROOT = Path(__file__).parents[2]
 ZONE = "America/Sao_Paulo"
 CLOCK = SystemClock()
+BLOCKS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 PHRASE = "cavalo correto bateria"
 
 
@@ -444,3 +446,21 @@ def test_a_click_that_is_settled_while_the_backup_runs_is_in_it(
     done = json.loads(run("restore", str(archive), "--force", "--json").out)
     there = {row[0] for row in on(sqlite_tables, contents)["clicks"]}
     assert click.id in there or done["spools"] == 1
+
+
+def test_the_commands_of_the_guide_do_what_it_says(
+    sqlite_tables: str, trilha: Callable[[str], Commands], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    guide = (ROOT / "docs" / "how-to" / "back-up-and-restore.md").read_text()
+    lines = [line.partition("#")[0].split() for block in BLOCKS.findall(guide) for line in block.splitlines()]
+    assert [words[:2] for words in lines] == [["trilha", "backup"]] * 2 + [["trilha", "restore"]]
+    run, folder = trilha(sqlite_tables), tmp_path / "backups"
+    folder.mkdir()
+    on(sqlite_tables, fill)
+    before = on(sqlite_tables, contents)
+    url = empty(sqlite_tables, tmp_path, request)
+    for words in lines:
+        archive = next(iter(folder.glob("trilha-*T*Z.tar.gz")), folder)
+        run.set(sql_url=url if "restore" in words else sqlite_tables)
+        run(*({"/backups/": str(folder), "FILE": str(archive)}.get(word, word) for word in words[1:]))
+    assert on(url, contents) == before
