@@ -25,6 +25,7 @@ from backends.backup_archive import (
     as_unavailable,
     describe,
     pack,
+    sync_folder,
 )
 from backends.backup_sqlite import copy_database, copy_spool, look_into
 from backends.spool import ASIDE, spools_under
@@ -141,5 +142,6 @@ def replace_sqlite(copy: Path, target: Path) -> None:
         for suffix in ("-wal", "-shm", "-journal"):
             target.with_name(target.name + suffix).unlink(missing_ok=True)
         copy.replace(target)
+        sync_folder(target.parent)
     except OSError as error:
         raise StoreUnavailable(f"{target}: {error.strerror}") from error

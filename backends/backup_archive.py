@@ -1,10 +1,12 @@
 """The archive of a backup: a compressed tar that begins with its manifest, and can tell by itself whether it is whole."""
 
+import gzip
 import hashlib
 import json
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +17,7 @@ from typing import IO, Any
 from domain.errors import ConfigError, StoreUnavailable
 
 FORMAT = 1
-MANIFEST = "manifest.json"
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 SQLITE, POSTGRESQL = "sql/trilha.db", "sql/postgresql.dump"
 CATALOG = "cache/catalog.json"
 # What is packed and unpacked at once, how large a manifest may be, and how hard gzip tries: seals do not shrink anyway.
@@ -23,7 +25,7 @@ PIECE = 1 << 20
 LARGEST_MANIFEST = 16 << 20
 GZIP_LEVEL = 1
 _NAMES = re.compile(
-    rf"{SQLITE}|{POSTGRESQL}|{CATALOG}|spool/[\w.\-]{{1,120}}/cache\.db|aside/[\w.\-~]{{1,250}}\.bin"
+    rf"{SQLITE}|{POSTGRESQL}|{CATALOG}|spool/(?!\.)[\w.\-]{{1,120}}/cache\.db|aside/(?!\.)[\w.\-~]{{1,250}}\.bin"
 )
 Progress = Callable[[str, int, int], None]
 """Told what is under way, how much of it is done, and of how much (bytes or pieces)."""
@@ -87,14 +89,15 @@ def pack(target: Path, manifest: Manifest, files: Mapping[str, Path], progress: 
         raise ConfigError(f"{target} exists already; a backup never overwrites anything") from None
     finally:
         draft.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _write(file: IO[bytes], manifest: Manifest, files: Mapping[str, Path], progress: Progress) -> None:
     total, done = sum(member.size for member in manifest.members), 0
     said = json.dumps(asdict(manifest), indent=1).encode()
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=GZIP_LEVEL, format=tarfile.PAX_FORMAT) as tar:
-        tar.addfile(_info(MANIFEST, len(said)), BytesIO(said))
+        for name, content in ((MANIFEST, said), (SEAL, _digest(said))):
+            tar.addfile(_info(name, len(content)), BytesIO(content))
         for member in manifest.members:
             with files[member.name].open("rb") as source:
                 tar.addfile(_info(member.name, member.size), source)
@@ -122,41 +125,58 @@ def verify(archive: Path, progress: Progress) -> Manifest:
 def unpack(
     archive: Path, targets: Mapping[str, Path], progress: Progress, *, said: str = "unpacking"
 ) -> Manifest:
-    """As `verify`, and write those members that have a target; each must not be there yet. 0600."""
+    """As `verify`, and write those members that have a target; each must not be there yet. 0600.
+
+    StoreUnavailable when a target cannot be written.
+    """
     with _opened(archive) as tar:
         manifest = _manifest_of(archive, tar)
         total, done = sum(member.size for member in manifest.members), 0
         for member in manifest.members:
-            info = tar.next()
-            if info is None or info.name != member.name or info.size != member.size or not info.isreg():
-                raise _damaged(archive, f"{member.name} is not where it should be")
-            source = tar.extractfile(info)
-            if source is None or _copy(source, targets.get(member.name)) != member.sha256:
-                raise _damaged(archive, f"{member.name} is not what was packed")
+            with _reading(archive, member.name):
+                info = tar.next()
+                if info is None or info.name != member.name or info.size != member.size or not info.isreg():
+                    raise _damaged(archive, f"{member.name} is not where it should be")
+                source = tar.extractfile(info)
+                if source is None or _copy(source, targets.get(member.name)) != member.sha256:
+                    raise _damaged(archive, f"{member.name} is not what was packed")
             done += member.size
             progress(said, done, total)
-        if tar.next() is not None:
-            raise _damaged(archive, "there is more in it than its manifest says")
+        with _reading(archive, "its end"):
+            if tar.next() is not None:
+                raise _damaged(archive, "there is more in it than its manifest says")
         return manifest
 
 
 def _copy(source: IO[bytes], target: Path | None) -> str:
     digest = hashlib.sha256()
-    handle = None
-    if target is not None:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
+    with _written(target) as write:
         while piece := source.read(PIECE):
             digest.update(piece)
-            if handle is not None:
-                _write_all(handle, piece)
-        if handle is not None:
+            write(piece)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _written(target: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """Writes a new file, fsync'd at its end; nothing without a target. A disk that fails is no archive that is damaged."""
+    if target is None:
+        yield lambda _piece: None
+        return
+    with as_unavailable(target):
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+    def write(piece: bytes) -> None:
+        with as_unavailable(target):
+            _write_all(handle, piece)
+
+    try:
+        yield write
+        with as_unavailable(target):
             os.fsync(handle)
     finally:
-        if handle is not None:
-            os.close(handle)
-    return digest.hexdigest()
+        os.close(handle)
 
 
 def _write_all(handle: int, piece: bytes) -> None:
@@ -166,14 +186,28 @@ def _write_all(handle: int, piece: bytes) -> None:
 
 
 def _manifest_of(archive: Path, tar: tarfile.TarFile) -> Manifest:
-    info = tar.next()
-    if info is None or info.name != MANIFEST or not info.isreg() or info.size > LARGEST_MANIFEST:
-        raise ConfigError(f"{archive} is no backup of Trilha's")
-    source = tar.extractfile(info)
+    with _reading(archive, MANIFEST):
+        said = _small(tar, MANIFEST)
+        if said is None:
+            raise ConfigError(f"{archive} is no backup of Trilha's")
+        if _small(tar, SEAL) != _digest(said):
+            raise _damaged(archive, f"{MANIFEST} is not what was packed")
     try:
-        return _manifest(json.loads(source.read() if source else b""))
+        return _manifest(json.loads(said))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _damaged(archive, "its manifest cannot be read") from None
+        raise _damaged(archive, f"{MANIFEST} cannot be read") from None
+
+
+def _small(tar: tarfile.TarFile, name: str) -> bytes | None:
+    info = tar.next()
+    if info is None or info.name != name or not info.isreg() or info.size > LARGEST_MANIFEST:
+        return None
+    source = tar.extractfile(info)
+    return source.read() if source else None
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _manifest(data: Any) -> Manifest:
@@ -204,14 +238,24 @@ def _manifest(data: Any) -> Manifest:
 @contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(archive, "r|gz", bufsize=PIECE) as tar:
-            yield tar
+        file = archive.open("rb")
     except FileNotFoundError:
         raise ConfigError(f"there is no {archive}") from None
-    except (tarfile.TarError, EOFError) as error:
-        raise _damaged(archive, type(error).__name__) from None
     except OSError as error:
-        raise _damaged(archive, error.strerror or str(error)) from None
+        raise ConfigError(f"{archive} cannot be read: {error.strerror}") from None
+    with file, gzip.GzipFile(fileobj=file, mode="rb") as stream:
+        with _reading(archive, "its beginning"):
+            tar = tarfile.open(fileobj=stream, mode="r|", bufsize=PIECE)  # noqa: SIM115 - closed below
+        with tar:
+            yield tar
+
+
+@contextmanager
+def _reading(archive: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, EOFError, OSError, zlib.error):
+        raise _damaged(archive, f"{what} cannot be read") from None
 
 
 def _damaged(archive: Path, why: str) -> ConfigError:
@@ -229,7 +273,8 @@ def as_unavailable(path: Path) -> Iterator[None]:
         raise StoreUnavailable(f"{path}: {error.strerror}") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have names in it on the disk too. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backends.backup_archive import Progress
+from backends.backup_replacing import ASIDE, Replacing
 from backends.backup_sqlite import COUNTED
 from backends.sql.engine import query
 from domain.errors import ConfigError, StoreUnavailable
@@ -39,7 +40,8 @@ async def dump(
             await connection.execute(text("SELECT pg_database_size(current_database())"))
         ).scalar_one()
         # Compressed once, by the archive.
-        words = ["--format=custom", "--compress=0", "--no-owner", "--no-privileges"]
+        words = ["--format=custom", "--compress=0", "--no-owner", "--no-privileges", "--no-comments"]
+        words += [f"--exclude-schema={ASIDE}"]
         await _run(
             [found, *words, f"--snapshot={moment}", f"--file={target}"], engine, target, size, progress
         )
@@ -52,15 +54,24 @@ async def dump(
 async def load(
     engine: AsyncEngine, source: Path, program: str | None, progress: Progress, *, replace: bool
 ) -> None:
-    """Bring a dump into the database, in one transaction. `replace`: drop the tables of ours that are there.
+    """Bring a dump into the database, in one transaction. `replace`: in the place of the tables of ours that are there.
 
-    ConfigError without pg_restore; StoreUnavailable when it fails: then nothing has changed.
+    ConfigError without pg_restore, or when those tables are a later Trilha's; StoreUnavailable when it fails: then what
+    was there is there again.
     """
     found = _program("pg_restore", program, engine)
     words = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
-    words += ["--clean", "--if-exists"] if replace else []
     database = engine.url.database or ""
-    await _run([found, *words, f"--dbname={database}", str(source)], engine, None, 1, progress)
+    before = Replacing(engine)
+    await before.check()
+    if replace:
+        await before.put_aside()
+    try:
+        await _run([found, *words, f"--dbname={database}", str(source)], engine, None, 1, progress)
+    except BaseException:
+        await before.bring_back()
+        raise
+    await before.drop()
 
 
 def environment(engine: AsyncEngine) -> dict[str, str]:

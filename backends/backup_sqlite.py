@@ -65,6 +65,21 @@ def copy_spool(folder: Path, target: Path) -> bool:
     return True
 
 
+def in_use(database: Path) -> bool:
+    """Whether another process has the database open, though it may do nothing. Raises StoreUnavailable."""
+    # Whoever has read a file with a log beside it holds a lock on it until it closes it.
+    with _failures("SQL"), closing(sqlite3.connect(database, timeout=1.0, isolation_level=None)) as alone:
+        alone.execute("PRAGMA locking_mode=EXCLUSIVE")
+        try:
+            alone.execute("BEGIN EXCLUSIVE")
+            alone.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return True
+            raise
+        return False
+
+
 def _reader(path: Path) -> sqlite3.Connection:
     reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
     reader.isolation_level = None

@@ -1,5 +1,6 @@
 """trilha restore: a backup becomes the database and the spools of this machine."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from backends.backup_archive import CATALOG, POSTGRESQL, SQLITE, Manifest, Progress, unpack
+from backends.backup_archive import CATALOG, POSTGRESQL, SQLITE, Manifest, Progress, as_unavailable, unpack
 from backends.folders import FolderLock, private_folder
 from backends.spool import WRITER_LOCK, spools_under
 from backends.sql.engine import Engine, make_engine
@@ -23,6 +24,8 @@ from privacy.lasting_keys import fingerprint, opened_copy
 from runtime.settings import Settings
 
 PATIENCE = 6 * 3600.0
+# PostgreSQL sees a moment later that a client has gone.
+LEAVING_LOOKS, LOOK_SECONDS = 10, 0.3
 # Meta takes an id once within 48 hours; an hour less for clocks and queues.
 TOLD_APART_MS = 47 * 3_600_000
 
@@ -142,9 +145,15 @@ class _Restoring:
         journal = self._journal()
         erased = journal.read()
         tables = await self._check_empty()
-        with TemporaryDirectory(prefix=".trilha-restore-", dir=self.given.home_dir) as folder:
-            staging = Path(folder)
+        with ExitStack() as ending:
+            ending.enter_context(as_unavailable(self.given.home_dir))
+            folder = TemporaryDirectory(prefix=".trilha-restore-", dir=self.given.home_dir)
+            staging = Path(ending.enter_context(folder))
             targets = {name: staging / name for name in manifest.names}
+            if manifest.engine == "sqlite":
+                targets[SQLITE] = self._draft()
+                targets[SQLITE].unlink(missing_ok=True)  # of a restore that was killed
+                ending.callback(targets[SQLITE].unlink, missing_ok=True)
             unpack(self.archive, targets, self.progress)
             await self._load(manifest, staging, tables=tables)
             async with self._engine() as engine:
@@ -196,6 +205,7 @@ class _Restoring:
 
         if self.given.sql.startswith("sqlite") and not sqlite_file(self.given.sql).exists():
             return False
+        await self._check_unused()
         async with self._engine() as engine:
             rows = await rows_there(engine)
         if rows and not self.force:
@@ -205,6 +215,28 @@ class _Restoring:
             )
         return rows is not None
 
+    async def _check_unused(self) -> None:
+        """ConfigError while somebody has the database open: the dashboard, another machine, a command."""
+        from backends.backup import sqlite_file
+        from backends.backup_replacing import others_connected
+        from backends.backup_sqlite import in_use
+
+        if self.given.sql.startswith("sqlite"):
+            if await asyncio.to_thread(in_use, sqlite_file(self.given.sql)):
+                raise ConfigError("a process has the database open. Stop everything before a restore")
+            return
+        async with self._engine() as engine:
+            found: list[str] = []
+            for _ in range(LEAVING_LOOKS):
+                found = await others_connected(engine)
+                if not found:
+                    return
+                await asyncio.sleep(LOOK_SECONDS)
+        said = ", ".join(dict.fromkeys(found))
+        raise ConfigError(
+            f"{len(found)} others are connected to the database ({said}). Stop everything before a restore"
+        )
+
     @asynccontextmanager
     async def _engine(self) -> AsyncIterator[Engine]:
         engine = make_engine(self.given.sql, patience=PATIENCE)
@@ -213,14 +245,18 @@ class _Restoring:
         finally:
             await engine.dispose()
 
+    def _draft(self) -> Path:
+        """Beside the database, as it is to take its place."""
+        from backends.backup import sqlite_file
+
+        target = sqlite_file(self.given.sql)
+        return target.with_name(f".{target.name}.restored")
+
     async def _load(self, manifest: Manifest, staging: Path, *, tables: bool) -> None:
         from backends import backup, backup_postgresql
 
         if manifest.engine == "sqlite":
-            target = backup.sqlite_file(self.given.sql)
-            draft = target.with_name(f".{target.name}.restored")
-            shutil.move(staging / SQLITE, draft)
-            backup.replace_sqlite(draft, target)
+            backup.replace_sqlite(self._draft(), backup.sqlite_file(self.given.sql))
             return
         async with self._engine() as engine:
             self.progress("loading SQL", 0, 1)

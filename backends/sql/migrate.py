@@ -46,6 +46,11 @@ def newest() -> str:
     return head or ""
 
 
+def is_known(version: str) -> bool:
+    """Whether this code has that version, or it is of a later Trilha."""
+    return any(each.revision == version for each in ScriptDirectory(str(FOLDER)).walk_revisions())
+
+
 def _upgrade(connection: Connection, to: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))

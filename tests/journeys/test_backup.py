@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from backends.folders import FolderLock
 from chaos.servers import PostgresServer
 from tests.system import BOT, ROOT, System
 
@@ -157,10 +158,17 @@ async def test_an_archive_that_was_changed_or_cut_is_refused_and_changes_nothing
     assert (await trilha(system, "link", "list")).stdout.count("journey")
 
 
-async def test_nothing_is_restored_while_a_process_of_ours_runs(system: System, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["serve", "work"])
+async def test_nothing_is_restored_while_a_process_of_ours_runs(
+    system: System, name: str, tmp_path: Path
+) -> None:
     archive = tmp_path / "one.tar.gz"
     await trilha(system, "backup", str(archive))
-    system.start("serve")
+    system.start(name)
+    lock = system.settings.spools / "settler.lock"
+    async with asyncio.timeout(60):
+        while name == "work" and (not lock.exists() or FolderLock.if_free(lock)):
+            await asyncio.sleep(0.1)
     refused = await trilha(system, "restore", str(archive), "--force", code=2)
     assert "Stop everything" in refused.stderr
 
@@ -173,6 +181,16 @@ async def test_a_backup_is_put_in_the_place_of_what_is_there_only_when_that_is_a
     assert "--force" in (await trilha(system, "restore", str(archive), code=2)).stderr
     done = json.loads((await trilha(system, "restore", str(archive), "--force", "--json")).stdout)
     assert done["counts"]["links"] == 1
+
+
+def is_free(path: Path) -> bool:
+    """Whether no process holds that lock."""
+    if not path.exists():
+        return True
+    held = FolderLock.if_free(path)
+    if held is not None:
+        held.release()
+    return held is not None
 
 
 def wipe_sql(system: System, request: pytest.FixtureRequest) -> None:

@@ -196,7 +196,8 @@ async def _dump(url: str, server: PostgresServer) -> bytes:
     tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     for (table,) in tables:
         for form in ("text", "binary"):
-            await connection.copy_from_table(table, output=page, format=form)
+            # A table in partitions has no rows of its own to copy.
+            await connection.copy_from_query(f"SELECT * FROM {table}", output=page, format=form)
     await connection.close()
     return page.getvalue()
 
