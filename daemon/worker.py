@@ -19,6 +19,7 @@ from backends.sql.ledger import SqlLedger
 from backends.sql.outbox import SqlOutbox
 from backends.sql.partitions import SqlPartitions
 from backends.sql.pixels import SqlPixels
+from backends.sql.restoring import SqlRestored
 from backends.sql.retention import SqlRetention
 from backends.sql.rollups import SqlRollups
 from backends.sql.scoring import SqlScoring
@@ -139,9 +140,15 @@ async def work(
     background = [asyncio.create_task(repeat(call, seconds, stop)) for call, seconds in beside]
     background.append(asyncio.create_task(leading.keep()))
     delivering = asyncio.create_task(relay.run(stop))
+
+    async def erase_again() -> None:
+        # Where SQL was brought back from a copy by other hands than ours: whoever was erased since is not settled either.
+        if again := await SqlRestored(engine, keyring.person_key).erase_again(journal.read()):
+            _log.warning("SQL is older than the journal of erasures; they were done again", erasures=again)
+
     started()
     try:
-        await _settle_until(stop, settler)
+        await _settle_until(stop, settler, before=erase_again)
         await _drain(settler, rollups, clock, leader)
     finally:
         stop.set()
@@ -199,10 +206,16 @@ async def _refresh_places(places: GeoIp) -> None:
         _log.info("a GeoIP database changed", database=changed.path.name, state=changed.state)
 
 
-async def _settle_until(stop: asyncio.Event, settler: Settler) -> None:
-    down = False
+async def _settle_until(
+    stop: asyncio.Event, settler: Settler, *, before: Callable[[], Awaitable[None]]
+) -> None:
+    """`before` has to have succeeded once, before anything is settled."""
+    down, ready = False, False
     while not stop.is_set():
         try:
+            if not ready:
+                await before()
+                ready = True
             moved = await settler.once()
         except StoreUnavailable as error:
             if not down:
