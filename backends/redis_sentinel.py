@@ -99,8 +99,8 @@ class SentinelRedis:
     async def _named_by(self, sentinel: RedisLine) -> Address | None:
         reply = await self._asked(sentinel, "GET-MASTER-ADDR-BY-NAME")
         match reply:
-            case [bytes(host), bytes(port)]:
-                return Address(host=host.decode(), port=int(port))
+            case [bytes(host), bytes(port)] if port.isdigit():
+                return Address(host=_text(host), port=int(port))
         return None
 
     async def _follow_replica(self) -> None:
@@ -120,8 +120,9 @@ class SentinelRedis:
         for entry in await self._asked(sentinel, "REPLICAS"):
             words = [_text(word) for word in entry] if isinstance(entry, list) else []
             said = dict(zip(words[::2], words[1::2], strict=False))
-            if not any(word in said.get("flags", AWAY[0]) for word in AWAY):
-                found.append(Address(host=said["ip"], port=int(said["port"])))
+            port = said.get("port", "")
+            if port.isdecimal() and not any(word in said.get("flags", AWAY[0]) for word in AWAY):
+                found.append(Address(host=said.get("ip", ""), port=int(port)))
         return found
 
     async def _asked(self, sentinel: RedisLine, about: str) -> list[Reply]:

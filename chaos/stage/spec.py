@@ -66,4 +66,6 @@ class StageSpec:
             )
         if "redis" in spec.proxied and spec.redis not in (True, "single"):
             raise ConfigError("only a single Redis is reached through a proxy")
+        if "sql" in spec.proxied and spec.sql_replica:
+            raise ConfigError("a PostgreSQL with a replica is not reached through a proxy")
         return spec

@@ -80,4 +80,6 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
         standard_with({"speed": 1})
     with pytest.raises(ConfigError, match="a stage has no moon"):
         StageSpec.of({"moon": True})
+    with pytest.raises(ConfigError, match="with a replica is not reached through a proxy"):
+        StageSpec.of({"sql": "postgres", "sql_replica": True, "proxied": ["sql"]})
     assert "noop" in fault_names()
