@@ -28,6 +28,8 @@ COMMANDS = {
     "export": "export.export",
     "archive": "archive.archive",
     "profile": "subject.profile",
+    "backup": "backup.backup",
+    "restore": "restore.restore",
     "link": "links.links",
     "bot-account": "bot_accounts.bots",
     "webhook": "webhooks.webhooks",
@@ -40,8 +42,6 @@ COMMANDS = {
     "rollups": "rollups.rollups",
     "alerts": "alerts.alerts",
     "privacy": "privacy.privacy",
-    "backup": "backup.backup",
-    "restore": "restore.restore",
     "load": "load.load",
     "drill": "drill.drill",
 }
