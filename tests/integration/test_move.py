@@ -16,17 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Executable, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.tally import Tally
 from backends.sql import move_source
 from backends.sql.engine import make_engine, transaction
+from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
-from backends.sql.move import Compared, Move
+from backends.sql.move import Compared, Move, Told
 from backends.sql.moved import MOVED
+from backends.sql.partitions import DAY_MS, name_of
+from backends.sql.retention import SqlRetention
 from backends.sql.rollup_check import SqlRollupCheck
 from backends.sql.rollups import SqlRollups
 from backends.sql.schema import (
@@ -44,42 +47,39 @@ from backends.sql.schema import (
 from backends.sql.tables import metadata, users
 from domain.click import Click
 from domain.clock import SystemClock
-from domain.errors import StoreUnavailable
+from domain.errors import ConfigError, StoreUnavailable
 from tests.commands import Commands
 from tests.making import NOW, PATIENT, bare_click, full_click, new_id, person_key, start_of
 
 ROOT = Path(__file__).parents[2]
 ZONE = "America/Sao_Paulo"
 DIGEST = b"\0\xff" * 8
-# Calls of the product at which a move is killed: the first time, or the second, that the function is called.
+# Calls of the product before or after which a move is killed when they are made for the first time: one for each phase.
 PLACES = (
-    "move_source.Source.track",
-    "move_target.Target.begin",
-    "move_target.Target.put",
-    "move_target.Target.analyze",
-    "move_target.apply_on",
-    "move_target.empty_whole",
-    "move_target.let_triggers_fire",
-    "move_source.leave",
-    "move_target.Target.finish",
+    ("before", "move_source.Source.track"),
+    ("after", "move_source.Source.track"),
+    ("before", "move_target.Target.begin"),
+    ("after", "move_target.Target.put"),
+    ("after", "move_target.Target.apply"),
+    ("before", "move_target.Target.unlike"),
+    ("after", "move_target.empty_whole"),
+    ("after", "move_target.let_triggers_fire"),
+    ("after", "move_source.leave"),
+    ("before", "move_target.Target.finish"),
 )
 KILLED = """
 import importlib, os, signal, sys
 from functools import wraps
-module, _, path = sys.argv[1].partition(".")
+module, _, path = sys.argv[2].partition(".")
 owner = importlib.import_module("backends.sql." + module)
 *above, name = path.split(".")
 for part in above:
     owner = getattr(owner, part)
-real, moment, left = getattr(owner, name), sys.argv[2], [int(sys.argv[3])]
+real, moment = getattr(owner, name), sys.argv[1]
 async def killed(*args):
-    left[0] -= 1
-    if moment == "before" and not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    answer = await real(*args)
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
+    if moment == "after":
+        await real(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
 setattr(owner, name, wraps(real)(killed))
 sys.argv[:] = ["trilha", "move", "--json"]
 from cli.main import run
@@ -177,15 +177,20 @@ async def moving(
 ) -> list[Compared]:
     """A whole move; `between` happens in SQLite after the copy, before the switch."""
     engines = make_engine(source, patience=PATIENT), make_engine(target, patience=PATIENT)
-    move = Move(*engines, new_id=lambda: "it", told=lambda *_: None)
+    move = _move(*engines)
     await move.look()
     await move.copy()
     if between is not None:
         await between(engines[0])
+    await move.compare()
     compared = await move.switch()
     for engine in engines:
         await engine.dispose()
     return compared
+
+
+def _move(source: AsyncEngine, target: AsyncEngine, told: Told = lambda *_: None) -> Move:
+    return Move(source, target, clock=SystemClock(), click_days=396, new_id=lambda: "it", told=told)
 
 
 def test_every_row_of_every_table_arrives_as_it_was(trilha: Commands, source: str, postgres_url: str) -> None:
@@ -267,19 +272,27 @@ async def test_what_is_written_deleted_and_renamed_after_the_copy_arrives_too(
     assert not after["unerased"]
 
 
-async def test_two_sides_that_differ_are_not_switched(source: str, postgres_url: str) -> None:
+@pytest.mark.parametrize(
+    ("meddling", "table"),
+    [
+        (update(outbox).values(attempts=7), "outbox"),
+        (delete(starts).where(starts.c.kind == "attributed"), "starts"),
+        (insert(erasures).values(person_key=b"somebody", erased_at=1), "erasures"),
+    ],
+    ids=["changed", "deleted", "added"],
+)
+async def test_two_sides_that_differ_are_not_switched(
+    source: str, postgres_url: str, meddling: Executable, table: str
+) -> None:
     """Somebody has meddled with the target: SQLite goes on being written."""
 
     async def meddle(_: AsyncEngine) -> None:
         other = make_engine(postgres_url, patience=PATIENT)
-        await transaction(
-            other,
-            lambda connection: connection.execute(update(outbox).values(attempts=7)),
-        )
+        await transaction(other, lambda connection: connection.execute(meddling))
         await other.dispose()
 
     compared = await moving(source, postgres_url, between=meddle)
-    assert [each.table for each in compared if not each.equal] == ["outbox"]
+    assert [each.table for each in compared if not each.equal] == [table]
     engine = make_engine(source, patience=PATIENT)
     await SqlLedger(engine, person_key).put(bare_click(id=new_id(NOW + 9)))
     await engine.dispose()
@@ -314,10 +327,10 @@ async def test_what_others_want_to_write_during_the_switch_is_refused_in_time_no
 ) -> None:
     """SQLite is the command's from before the last change is read until nobody writes it again."""
     refused: list[str] = []
-    other = make_engine(source, patience=0.05)
+    under_way = [False]
 
-    def at_once(step: str, table: str, _rows: int) -> None:
-        if step == "compare" and table == "clicks":
+    def at_once(step: str, _table: str, _rows: int) -> None:
+        if under_way[0] and step == "copy":
             with closing(sqlite3.connect(source.partition(":///")[2], timeout=0.05)) as connection:
                 try:
                     connection.execute("UPDATE catalog SET version = version")
@@ -325,23 +338,25 @@ async def test_what_others_want_to_write_during_the_switch_is_refused_in_time_no
                     refused.append(str(error))
 
     engines = make_engine(source, patience=PATIENT), make_engine(postgres_url, patience=PATIENT)
-    move = Move(*engines, new_id=lambda: "it", told=at_once)
+    move = _move(*engines, told=at_once)
     await move.copy()
+    assert await move.compare()
+    under_way[0] = True
     assert all(each.equal for each in await move.switch())
-    for engine in (*engines, other):
+    for engine in engines:
         await engine.dispose()
     assert set(refused) == {"database is locked"}
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("moment", "place"), PLACES)
 def test_a_move_that_is_killed_anywhere_goes_on(
     trilha: Commands, source: str, postgres_url: str, place: str, moment: str
 ) -> None:
     """What came between the two is there as well, unless the switch had been made: then nothing can have come."""
-    asyncio.run(_write_while_copying(source))
+    if place != "move_source.Source.track":
+        asyncio.run(_write_while_copying(source))
     ended = subprocess.run(
-        [sys.executable, "-c", KILLED, place, moment, "1"], cwd=ROOT, env=dict(os.environ), check=False
+        [sys.executable, "-c", KILLED, moment, place], cwd=ROOT, env=dict(os.environ), check=False
     )
     assert ended.returncode == -signal.SIGKILL
     try:
@@ -424,14 +439,92 @@ def test_repeating_a_finished_move_says_that_it_is_done(trilha: Commands) -> Non
     assert MOVED in trilha("link", "list", code=3).err
 
 
-def test_an_abandoned_move_leaves_nothing_in_sqlite_and_its_target_is_refused(
+def test_an_abandoned_move_leaves_nothing_on_either_side_and_may_begin_again(
+    trilha: Commands, source: str, postgres_url: str
+) -> None:
+    """Telegram ids are in the keys that are noted, and in the copy: who is erased later would not be erased there."""
+    trilha("move", "--copy-only")
+    asyncio.run(_one_more(source))
+    assert json.loads(trilha("move", "--abandon", "--json").out) == {"state": "abandoned", "emptied": True}
+    assert not asyncio.run(_left_behind(source, postgres_url))
+    copied = asyncio.run(contents(postgres_url))
+    assert {name for name, rows in copied.items() if rows} == {"catalog"}
+    trilha("move")
+    assert asyncio.run(contents(postgres_url)) == frozen(source)
+
+
+def test_a_move_whose_target_is_gone_can_be_abandoned(
     trilha: Commands, source: str, postgres_url: str
 ) -> None:
     trilha("move", "--copy-only")
-    trilha("move", "--abandon")
+    trilha.set(move_to="postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    assert "Drop the database" in trilha("move", "--abandon").out
     with closing(sqlite3.connect(source.partition(":///")[2])) as connection:
         assert not connection.execute("SELECT name FROM sqlite_master WHERE name GLOB 'move*'").fetchall()
+    trilha.set(move_to=postgres_url)
     assert "part of another move" in trilha("move", code=2).err
+
+
+async def test_who_is_erased_after_the_copy_is_erased_in_the_target_too(
+    source: str, postgres_url: str
+) -> None:
+    async def erase(engine: AsyncEngine) -> None:
+        erased = await SqlErasures(engine).erase(5, person_key=person_key(5), at_ms=NOW + 10_000)
+        assert (erased.clicks, erased.starts, erased.bot_users) == (1, 1, 1)
+
+    assert all(each.equal for each in await moving(source, postgres_url, between=erase))
+    after = await contents(postgres_url)
+    columns = {"clicks": clicks.c.owner_telegram_id, "starts": starts.c.telegram_id}
+    for name, column in (columns | {"bot_users": bot_users.c.telegram_id}).items():
+        place = list(metadata.tables[name].c).index(column)
+        people = {row[place] for row in after[name]}
+        assert 6 in people, name
+        assert 5 not in people, name
+    assert person_key(5) in {row[0] for row in after["erasures"]}
+
+
+async def test_clicks_lie_in_their_days_and_retention_drops_those(source: str, postgres_url: str) -> None:
+    """Those that are out of time lie in the partition of before, and end row by row."""
+    now = SystemClock().now_ms()
+    engine = make_engine(source, patience=PATIENT)
+    for days in (500, 3, 2, 0):
+        await SqlLedger(engine, person_key).put(bare_click(id=new_id(now - days * DAY_MS)))
+    await engine.dispose()
+    await moving(source, postgres_url)
+    engine = make_engine(postgres_url, patience=PATIENT)
+
+    async def lie(connection: Any) -> dict[str, int]:
+        found = text("SELECT tableoid::regclass::text, count(*) FROM clicks GROUP BY 1")
+        return {row[0]: row[1] for row in await connection.execute(found)}
+
+    def days_ago(days: int) -> str:
+        return name_of((now // DAY_MS - days) * DAY_MS)
+
+    there = await transaction(engine, lie)
+    assert there["clicks_before"] >= 1
+    assert (there[days_ago(3)], there[days_ago(2)], there[days_ago(0)]) == (1, 1, 1)
+    retention = SqlRetention(engine)
+    end = (now // DAY_MS - 2) * DAY_MS
+    while await retention.aggregate_and_delete(end, 1000):
+        pass
+    while await retention.drop_oldest(end) is not None:
+        pass
+    left = await transaction(engine, lie)
+    await engine.dispose()
+    assert left == {days_ago(2): 1, days_ago(0): 1}
+
+
+async def test_two_who_move_to_the_same_place_are_one_too_many(source: str, postgres_url: str) -> None:
+    engines = make_engine(source, patience=PATIENT), make_engine(postgres_url, patience=PATIENT)
+    one, other = _move(*engines), _move(*engines)
+    async with one.alone():
+        with pytest.raises(ConfigError, match="another trilha move"):
+            async with other.alone():
+                pass
+    async with other.alone():
+        pass
+    for engine in engines:
+        await engine.dispose()
 
 
 def test_a_target_with_rows_of_its_own_is_refused(trilha: Commands, postgres_url: str) -> None:
