@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.common import EXIT_FAILED, Json, run, settings, show
+from domain.clock import SystemClock
 from domain.errors import ConfigError
 from domain.ids import random_uuid
 from privacy.secret_file import private_text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0  # for SQLite's lock, and of one statement: the first of them scans a table
 SQLITE, POSTGRESQL = "sqlite+aiosqlite:///", "postgresql+asyncpg://"
 STEPS = {"copy": "copying", "changes": "bringing over changes", "compare": "comparing"}
+DIFFERENT = "Not moved. SQLite goes on as before. Who else writes the target? Begin anew: trilha move --abandon, then trilha move"
 NEXT = (
     "SQLite is not written any more. Set TRILHA_SQL_URL to the new database for every process, and start `trilha work`, "
     "`trilha bot`, `trilha dashboard` and `trilha serve` again. What came meanwhile waits in the spools, and is settled into "
@@ -43,7 +45,10 @@ def move(
         bool, typer.Option("--copy-only", help="Copy while everything runs, without the switch.")
     ] = False,
     abandon: Annotated[
-        bool, typer.Option("--abandon", help="Stop tracking changes in SQLite: there will be no move.")
+        bool,
+        typer.Option(
+            "--abandon", help="There will be no move: stop tracking changes in SQLite, and empty the target."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +73,7 @@ class _Shown:
         self.rows = 0
 
     def __call__(self, step: str, table: str, rows: int) -> None:
-        total = {"copy": self.rows, "compare": 2 * self.rows}.get(step)
+        total = {"copy": self.rows, "compare": self.rows}.get(step)
         if step not in self._bars:
             self._bars[step] = self._shown.add_task("", total=total)
         self._shown.update(self._bars[step], advance=rows, description=f"{STEPS[step]} {table}")
@@ -81,29 +86,42 @@ async def _move(
     from backends.sql.move import Move
 
     source, target = make_engine(given.sql, patience=PATIENCE), make_engine(url, patience=PATIENCE)
-    made = Move(source, target, new_id=lambda: random_uuid().hex, told=told)
+    made = Move(
+        source,
+        target,
+        clock=SystemClock(),
+        click_days=given.click_days,
+        new_id=lambda: random_uuid().hex,
+        told=told,
+    )
     try:
         if abandon:
-            await made.abandon()
-            return {"state": "abandoned"}
+            return {"state": "abandoned", "emptied": await made.abandon()}
         standing = await made.look()
         told.rows = sum(standing.rows.values())
         if dry_run or standing.moved:
             return await _already(made, standing, dry_run=dry_run)
-        began = time.monotonic()
-        await made.copy()
-        copied = time.monotonic()
-        if copy_only:
-            return {"state": "copied", "rows": standing.rows, "copy_seconds": round(copied - began, 1)}
-        compared = await made.switch()
-        seconds = {
-            "copy_seconds": round(copied - began, 1),
-            "switch_seconds": round(time.monotonic() - copied, 1),
-        }
-        return _compared(compared) | seconds
+        async with made.alone():
+            return await _whole(made, standing, copy_only=copy_only)
     finally:
         await close_engine(source)
         await close_engine(target)
+
+
+async def _whole(made: "Move", standing: "Standing", *, copy_only: bool) -> dict[str, Any]:
+    moments = [time.monotonic()]
+
+    def seconds() -> float:
+        moments.append(time.monotonic())
+        return round(moments[-1] - moments[-2], 1)
+
+    await made.copy()
+    copied = {"copy_seconds": seconds()}
+    if copy_only:
+        return {"state": "copied", "rows": standing.rows} | copied
+    await made.compare()
+    compared = {"compare_seconds": seconds()}
+    return _compared(await made.switch()) | copied | compared | {"switch_seconds": seconds()}
 
 
 async def _already(made: "Move", standing: "Standing", *, dry_run: bool) -> dict[str, Any]:
@@ -118,10 +136,9 @@ def _compared(compared: "list[Compared]") -> dict[str, Any]:
     tables = [
         {
             "table": each.table,
-            "rows": each.source.rows,
-            "target_rows": each.target.rows,
-            "digest": str(each.source),
-            "target_digest": str(each.target),
+            "rows": each.rows,
+            "target_rows": each.target_rows,
+            "different": each.different,
         }
         for each in compared
     ]
@@ -138,14 +155,15 @@ def _text(found: dict[str, Any]) -> str:
             "copied": f"{rows} rows are copied, and changes are tracked. Repeat it without --copy-only for the switch",
         }[state]
     if state == "abandoned":
-        return "changes are not tracked any more. Drop the database that was copied to"
+        emptied = "The target was emptied" if found["emptied"] else "Drop the database that was copied to"
+        return f"changes are not tracked any more. {emptied}"
     lines = [
-        f"DIFFERS  {each['table']}: {each['rows']} rows in SQLite, {each['target_rows']} in PostgreSQL"
+        f"DIFFERS  {each['table']}: {each['rows']} rows in SQLite, {each['target_rows']} in PostgreSQL, {each['different']} not the same"
         for each in found["tables"]
-        if (each["rows"], each["digest"]) != (each["target_rows"], each["target_digest"])
+        if each["rows"] != each["target_rows"] or each["different"]
     ]
     if lines:
-        return "\n".join([*lines, "Not moved. SQLite goes on as before"])
+        return "\n".join([*lines, DIFFERENT])
     rows = sum(each["rows"] for each in found["tables"])
     moved = (
         f"moved: {rows} rows of {len(found['tables'])} tables, equal on both sides. " if rows else "moved. "

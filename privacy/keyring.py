@@ -227,7 +227,9 @@ def current_period(clock: Clock) -> int:
 
 def _create(path: Path, keys: Keys) -> None:
     for folder in reversed((path.parent, *path.parent.parents)):
-        folder.mkdir(mode=0o700, exist_ok=True)  # each that is made: `parents=True` would leave the home open to others
+        folder.mkdir(
+            mode=0o700, exist_ok=True
+        )  # each that is made: `parents=True` would leave the home open to others
     with locked(path):
         if path.exists():
             raise ConfigError(f"{path} exists already; a key ring is never overwritten")

@@ -507,7 +507,37 @@ TABLE: tuple[Row, ...] = (
         purpose="operation",
         basis="not personal data",
     ),
+    Row(
+        group=Text(
+            "Keys of the rows that changed while a move copies (a person's: bot and Telegram id), and how far it is",
+            "Chaves das linhas alteradas durante a cópia de uma mudança (de uma pessoa: bot e id do Telegram), e até onde foi",
+        ),
+        store="sql",
+        fields=("move_*", "trilha_move"),
+        kind="personal",
+        life=Life.ended_by(
+            "until copied; at the latest the end of the move, or `trilha move --abandon`",
+            "até serem copiadas; no máximo o fim da mudança, ou `trilha move --abandon`",
+        ),
+        ends=("deletion",),
+        purpose="operation",
+        basis="legitimate interest",
+    ),
     # ------------------------------------------------------------ files
+    Row(
+        group=Text(
+            "The SQLite file that was moved to PostgreSQL: nothing ends in it by itself, no erasure reaches it",
+            "O arquivo SQLite que foi movido para o PostgreSQL: nada termina nele por si só, nenhuma exclusão o alcança",
+        ),
+        store="disk",
+        fields=("a moved trilha.db",),
+        kind="personal",
+        life=_OPERATOR,
+        ends=("deletion", "key destruction"),
+        purpose="operation",
+        basis="legitimate interest",
+        sealed=True,
+    ),
     Row(
         group=Text("Records that could not be settled", "Registros que não puderam ser gravados"),
         store="disk",

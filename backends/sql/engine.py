@@ -41,7 +41,7 @@ async def transaction(engine: AsyncEngine, work: Work[T]) -> T:
     """
 
     async def whole() -> T:
-        with _errors_translated():
+        with errors_translated():
             async with engine.begin() as connection:
                 return await work(connection)
 
@@ -52,7 +52,7 @@ async def query(engine: AsyncEngine, work: Work[T]) -> T:
     """What `work` reads. Raises and ends as `transaction` does."""
 
     async def whole() -> T:
-        with _errors_translated():
+        with errors_translated():
             async with engine.connect() as connection:
                 return await work(connection)
 
@@ -130,7 +130,7 @@ async def close_engine(engine: AsyncEngine) -> None:
 
 
 @contextmanager
-def _errors_translated() -> Iterator[None]:
+def errors_translated() -> Iterator[None]:
     """Driver errors as ours, without the statement's parameters: they may be personal."""
     try:
         yield
@@ -176,7 +176,15 @@ def _sqlite(url: str, patience: float) -> AsyncEngine:
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
+    try:
+        _prepare(connection.cursor())
+    except BaseException:
+        # The pool has not taken it yet: nobody else would close it, and end its thread.
+        connection.close()
+        raise
+
+
+def _prepare(cursor: Any) -> None:
     # FULL: a COMMIT is on the disk before it is answered, which is what `synced` means.
     # secure_delete: what is deleted or made NULL is overwritten with zeros, not only unlinked (ADR 0016).
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
@@ -184,7 +192,6 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
     moved = is_moved(cursor)
     cursor.close()
     if moved:
-        connection.close()
         # No ConfigError: a daemon that starts with the old setting spools its clicks, as in any outage of SQL.
         raise StoreUnavailable(MOVED)
 

@@ -7,6 +7,7 @@ there before the first row is copied, so what has been read and is not what it w
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from backends.sql.engine import query, transaction
 from backends.sql.move_tables import TRACKED, Key, after, key_in, keys_of
 from backends.sql.moved import freeze
+from backends.sql.schema import clicks
 from backends.sql.tables import metadata
 from domain.errors import ConfigError
 
@@ -86,11 +88,7 @@ class Source:
 
     async def count(self, table: Table) -> int:
         """How many rows it has now."""
-
-        async def read(connection: AsyncConnection) -> int:
-            return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
-
-        return await query(self._engine, read)
+        return await query(self._engine, lambda connection: count_on(connection, table))
 
     async def batch(self, table: Table, last: Key | None, limit: int) -> tuple[Rows, Key | None]:
         """The next rows beyond that key, and the key of the last of them."""
@@ -109,6 +107,26 @@ class Source:
         async def read(connection: AsyncConnection) -> Changed | None:
             await connection.exec_driver_sql("BEGIN")
             return await changed_on(connection, table, limit)
+
+        return await query(self._engine, read)
+
+    async def noted(self, table: Table, keys: Sequence[Key]) -> set[Key]:
+        """Which of those keys are in the log: their rows are still to be brought over."""
+        log = _LOG[table.name]
+        parts = [log.c[f"k{n}"] for n in range(len(keys_of(table)))]
+        these = parts[0].in_([key[0] for key in keys]) if len(parts) == 1 else tuple_(*parts).in_(list(keys))
+
+        async def read(connection: AsyncConnection) -> set[Key]:
+            return {tuple(row) for row in (await connection.execute(select(*parts).where(these))).all()}
+
+        return await query(self._engine, read)
+
+    async def oldest_click(self) -> UUID | None:
+        """The lowest id there is."""
+
+        async def read(connection: AsyncConnection) -> UUID | None:
+            found: UUID | None = (await connection.execute(select(func.min(clicks.c.id)))).scalar()
+            return found
 
         return await query(self._engine, read)
 
@@ -159,6 +177,11 @@ async def all_rows(connection: AsyncConnection, table: Table) -> AsyncIterator[R
     found = await connection.stream(select(table))
     async for rows in found.partitions(_PIECE):
         yield rows
+
+
+async def count_on(connection: AsyncConnection, table: Table) -> int:
+    """How many rows it has, within the caller's transaction."""
+    return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
 
 
 async def untrack(connection: AsyncConnection) -> None:

@@ -1,10 +1,8 @@
-"""How each table moves, what names its rows, and what its rows come to."""
+"""How each table moves, what names its rows, and whether two rows are the same."""
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +11,6 @@ from sqlalchemy import Column, ColumnElement, Table, UniqueConstraint, literal, 
 from backends.sql.tables import CHANGES, metadata
 
 Key = tuple[Any, ...]
-_MODULUS = 1 << 128
 
 
 def _is_bound(table: Table) -> bool:
@@ -75,21 +72,19 @@ _READ: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
-    """What a table comes to, in whatever order its rows are read: how many there are, and the sum of their hashes."""
+def unlike(table: Table, rows: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]]) -> list[Key]:
+    """The keys of `rows` of which `others` have no row, or one that is not the same to the last bit.
 
-    rows: int = 0
-    total: int = 0
+    Rows are those of SQLAlchemy's types, whichever engine they are of.
+    """
+    there = {key_in(table, row): repr(tuple(row)) for row in others}
+    keyed = ((key_in(table, row), row) for row in rows)
+    return [key for key, row in keyed if there.get(key) != repr(tuple(row))]
 
-    def plus(self, rows: Iterable[Sequence[Any]]) -> "Digest":
-        """With these rows as well. Rows are those of SQLAlchemy's types, whichever engine they are of."""
-        count, total = self.rows, self.total
-        for row in rows:
-            count += 1
-            total += int.from_bytes(blake2b(repr(tuple(row)).encode(), digest_size=16).digest())
-        return Digest(rows=count, total=total % _MODULUS)
 
-    def __str__(self) -> str:
-        """The sum, in hexadecimal digits."""
-        return f"{self.total:032x}"
+def keyed_by(table: Table, keys: Iterable[Key]) -> ColumnElement[bool]:
+    """Rows with those keys."""
+    columns = keys_of(table)
+    if len(columns) == 1:
+        return columns[0].in_([key[0] for key in keys])
+    return tuple_(*columns).in_(list(keys))

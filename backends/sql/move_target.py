@@ -1,6 +1,8 @@
 """The PostgreSQL side of a move. How far it has got is in a table of its own there, in the transaction of each batch."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Column, MetaData, String, Table, bindparam, delete, func, insert, inspect, select, text
@@ -8,9 +10,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from backends.sql.engine import query, transaction
+from backends.sql.engine import errors_translated, query, transaction
 from backends.sql.move_source import Changed, Rows
-from backends.sql.move_tables import WHOLE, Key, key_in, key_text, keys_of, read_key
+from backends.sql.move_tables import WHOLE, Key, key_in, key_text, keyed_by, keys_of, read_key, unlike
 from backends.sql.tables import metadata
 from domain.errors import ConfigError
 
@@ -19,6 +21,9 @@ _PIECE = 1000
 _state = Table("trilha_move", MetaData(), Column("name", String, primary_key=True), Column("value", String))
 ID = "move"
 COPIED = "copied"
+TRIES, WAIT = 50, 0.2
+_KEY = 0x7472_6C6D_7665  # "trlmve"
+_TAKE = text(f"SELECT pg_try_advisory_lock({_KEY})")
 
 
 class Target:
@@ -36,6 +41,10 @@ class Target:
             return {row.name: row.value for row in (await connection.execute(select(_state))).all()}
 
         return await query(self._engine, read)
+
+    async def state_id(self) -> str | None:
+        """The name of the move to here; None: there is none."""
+        return (await self.state()).get(ID)
 
     async def filled(self) -> str | None:
         """The name of a table of ours that has rows; None: there is none."""
@@ -80,9 +89,38 @@ class Target:
 
         await transaction(self._engine, write)
 
-    async def apply(self, table: Table, changed: Changed) -> None:
+    async def apply(self, table: Table, changed: Changed) -> int:
         """As `apply_on`, in a transaction of its own."""
-        await transaction(self._engine, lambda connection: apply_on(connection, table, changed))
+        return await transaction(self._engine, lambda connection: apply_on(connection, table, changed))
+
+    async def unlike(self, table: Table, rows: Rows) -> list[Key]:
+        """The keys of those rows that are not the same here."""
+        return await query(self._engine, lambda connection: _unlike(connection, table, rows))
+
+    async def empty(self) -> None:
+        """Empty every table, and remove what is known of the move: an empty database of ours, that may be moved to."""
+
+        async def write(connection: AsyncConnection) -> None:
+            names = ", ".join(table.name for table in metadata.sorted_tables if table.name != _SEEDED)
+            await connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+            await let_triggers_fire(connection)
+            await connection.exec_driver_sql(f"DROP TABLE {_state.name}")
+
+        await transaction(self._engine, write)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Be the only command that moves to here. ConfigError: another one is at it."""
+        connection = self._engine.connect()
+        with errors_translated():
+            await connection.start()
+        try:
+            with errors_translated():
+                await _take(connection)
+            yield
+        finally:
+            await connection.invalidate()  # the lock is the session's, and ends with it
+            await connection.close()
 
     async def analyze(self) -> None:
         """Let the planner know what has come."""
@@ -96,14 +134,24 @@ class Target:
         )
 
 
-async def apply_on(connection: AsyncConnection, table: Table, changed: Changed) -> None:
-    """Make rows what they are on the other side; those that are not there are deleted."""
+async def _take(connection: AsyncConnection) -> None:
+    for _ in range(TRIES):
+        if (await connection.execute(_TAKE)).scalar_one():
+            return await connection.commit()
+        await connection.commit()
+        await asyncio.sleep(WAIT)  # for one that was killed, whose last statement is still under way
+    raise ConfigError("another trilha move is moving to that database")
+
+
+async def apply_on(connection: AsyncConnection, table: Table, changed: Changed) -> int:
+    """Make rows what they are on the other side; those that are not there are deleted. How many are not the same then."""
     there = {key_in(table, row) for row in changed.rows}
     if gone := [key for key in changed.keys if key not in there]:
         these = [column == bindparam(f"k{n}", type_=column.type) for n, column in enumerate(keys_of(table))]
         keys = [{f"k{n}": part for n, part in enumerate(key)} for key in gone]
         await connection.execute(delete(table).where(*these), keys)
     await _upsert(connection, table, changed.rows)
+    return len(await _unlike(connection, table, changed.rows))
 
 
 async def empty_whole(connection: AsyncConnection) -> None:
@@ -143,11 +191,19 @@ async def let_triggers_fire(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql(f"ALTER TABLE {table.name} ENABLE TRIGGER USER")
 
 
-async def all_rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Rows]:
-    """Every row, a piece at a time."""
-    found = await connection.stream(select(table))
-    async for rows in found.partitions(_PIECE):
-        yield rows
+async def unlike_on(connection: AsyncConnection, table: Table, rows: Rows) -> int:
+    """How many of those rows are not the same here, within the caller's transaction."""
+    return len(await _unlike(connection, table, rows))
+
+
+async def _unlike(connection: AsyncConnection, table: Table, rows: Rows) -> list[Key]:
+    found: list[Key] = []
+    for start in range(0, len(rows), _PIECE):
+        piece = rows[start : start + _PIECE]
+        keys = [key_in(table, row) for row in piece]
+        here = (await connection.execute(select(table).where(keyed_by(table, keys)))).all()
+        found += unlike(table, piece, here)
+    return found
 
 
 async def _note(connection: AsyncConnection, name: str, value: str) -> None:

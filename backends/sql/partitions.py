@@ -5,7 +5,7 @@ whatever no other takes. SQLite has none of it: everything here finds nothing th
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -80,11 +80,35 @@ class SqlPartitions:
         """Make those of today and of so many days to come, as far as they are wanting; how many were made."""
         today = now_ms // DAY_MS * DAY_MS
         wanted = await query(self._engine, lambda connection: _wanting(connection, today, days))
+        return await self._make(wanted)
+
+    async def make_from(self, first_ms: int, now_ms: int, days: int = DAYS_AHEAD) -> int:
+        """As `make_ahead`, and those of each day since that of `first_ms` as well; `clicks`, which has to be empty, keeps
+        `clicks_before` for what is older.
+        """
+        first = first_ms // DAY_MS * DAY_MS
+        if self._engine.dialect.name == "postgresql":
+            await transaction(self._engine, _Before(first))
+        return await self._make(range(first, now_ms + (days + 1) * DAY_MS, DAY_MS))
+
+    async def _make(self, wanted: Iterable[int]) -> int:
         made = 0
         for from_ms in wanted:
             if await transaction(self._engine, _Making(from_ms)):
                 made += 1
         return made
+
+
+class _Before:
+    """The bound of `clicks_before`, in one transaction: while it is empty it is another one without reading anything."""
+
+    def __init__(self, until_ms: int) -> None:
+        self._end = first_uuid7(until_ms)
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        await connection.execute(text(f"ALTER TABLE clicks DETACH PARTITION {BEFORE}"))
+        bounds = f"FROM (MINVALUE) TO ('{self._end}')"
+        await connection.execute(text(f"ALTER TABLE clicks ATTACH PARTITION {BEFORE} FOR VALUES {bounds}"))
 
 
 class _Making:

@@ -37,7 +37,11 @@ def members(kind: Any) -> list[str]:
 
 
 STORED: dict[Store, list[str]] = {
-    "sql": [f"{table.name}.{column.name}" for table in metadata.tables.values() for column in table.columns],
+    "sql": [
+        *(f"{table.name}.{column.name}" for table in metadata.tables.values() for column in table.columns),
+        "move_*",
+        "trilha_move",
+    ],
     "redis": [f"{PREFIX}*", f"{PROBE_KEY}*"],
     "spool": [name for kind in (Click, Start, BookEntry, Tombstone, Conversion) for name in members(kind)],
     "memory": [
@@ -62,6 +66,7 @@ STORED: dict[Store, list[str]] = {
         "trilha-*.tar.gz",
         "archive/*/day=*/part-0.parquet",
         "archive/manifest.json",
+        "a moved trilha.db",
     ],
     "logs": ["stderr", "run/valkey.log"],
 }

@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Executable, delete, insert, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from analytics.tally import Tally
 from backends.sql import move_source
 from backends.sql.engine import make_engine, transaction
+from backends.sql.erasure import SqlErasures
 from backends.sql.ledger import SqlLedger
 from backends.sql.links import SqlCatalog
 from backends.sql.migrate import migrate
-from backends.sql.move import Compared, Move
+from backends.sql.move import Compared, Move, Told
 from backends.sql.moved import MOVED
+from backends.sql.partitions import DAY_MS, name_of
+from backends.sql.retention import SqlRetention
 from backends.sql.rollup_check import SqlRollupCheck
 from backends.sql.rollups import SqlRollups
 from backends.sql.schema import (
@@ -44,42 +49,39 @@ from backends.sql.schema import (
 from backends.sql.tables import metadata, users
 from domain.click import Click
 from domain.clock import SystemClock
-from domain.errors import StoreUnavailable
+from domain.errors import ConfigError, StoreUnavailable
 from tests.commands import Commands
 from tests.making import NOW, PATIENT, bare_click, full_click, new_id, person_key, start_of
 
 ROOT = Path(__file__).parents[2]
 ZONE = "America/Sao_Paulo"
 DIGEST = b"\0\xff" * 8
-# Calls of the product at which a move is killed: the first time, or the second, that the function is called.
+# Calls of the product before or after which a move is killed when they are made for the first time: one for each phase.
 PLACES = (
-    "move_source.Source.track",
-    "move_target.Target.begin",
-    "move_target.Target.put",
-    "move_target.Target.analyze",
-    "move_target.apply_on",
-    "move_target.empty_whole",
-    "move_target.let_triggers_fire",
-    "move_source.leave",
-    "move_target.Target.finish",
+    ("before", "move_source.Source.track"),
+    ("after", "move_source.Source.track"),
+    ("before", "move_target.Target.begin"),
+    ("after", "move_target.Target.put"),
+    ("after", "move_target.Target.apply"),
+    ("before", "move_target.Target.unlike"),
+    ("after", "move_target.empty_whole"),
+    ("after", "move_target.let_triggers_fire"),
+    ("after", "move_source.leave"),
+    ("before", "move_target.Target.finish"),
 )
 KILLED = """
 import importlib, os, signal, sys
 from functools import wraps
-module, _, path = sys.argv[1].partition(".")
+module, _, path = sys.argv[2].partition(".")
 owner = importlib.import_module("backends.sql." + module)
 *above, name = path.split(".")
 for part in above:
     owner = getattr(owner, part)
-real, moment, left = getattr(owner, name), sys.argv[2], [int(sys.argv[3])]
+real, moment = getattr(owner, name), sys.argv[1]
 async def killed(*args):
-    left[0] -= 1
-    if moment == "before" and not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    answer = await real(*args)
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
+    if moment == "after":
+        await real(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
 setattr(owner, name, wraps(real)(killed))
 sys.argv[:] = ["trilha", "move", "--json"]
 from cli.main import run
@@ -87,10 +89,31 @@ run()
 """
 
 
-@pytest.fixture
-async def source(sqlite_tables: str) -> str:
+@pytest.fixture(scope="session")
+def filled(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database in which something is in every kind of column, and a part of the changes is folded."""
-    engine = make_engine(sqlite_tables, patience=PATIENT)
+    file = tmp_path_factory.mktemp("filled") / "trilha.db"
+    shutil.copy(sqlite_template, file)
+    with ThreadPoolExecutor(1) as elsewhere:  # whoever asks for it may do so from within a loop
+        elsewhere.submit(lambda: asyncio.run(_fill(f"sqlite+aiosqlite:///{file}"))).result()
+    return file
+
+
+@pytest.fixture
+def source(filled: Path, sqlite_url: str) -> str:
+    """A copy of it, for this test alone."""
+    shutil.copy(filled, sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    return sqlite_url
+
+
+@pytest.fixture
+def target(postgres_tables: str) -> str:
+    """Where to: tables are there already, which a move makes otherwise."""
+    return postgres_tables
+
+
+async def _fill(url: str) -> None:
+    engine = make_engine(url, patience=PATIENT)
     catalog = SqlCatalog(engine, SystemClock())
     await catalog.add_bot("first_bot")
     await catalog.add_link("promo", bot="first_bot", pixel="1234567890")
@@ -101,7 +124,6 @@ async def source(sqlite_tables: str) -> str:
     await ledger.discard(came[0].id)
     await transaction(engine, _odd_rows)
     await engine.dispose()
-    return sqlite_tables
 
 
 async def _odd_rows(connection: Any) -> None:
@@ -139,13 +161,11 @@ def trilha(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     source: str,
-    postgres_url: str,
+    target: str,
     tmp_path: Path,
 ) -> Commands:
     """An operator of that database, with an empty one of PostgreSQL to move to."""
-    return Commands(
-        monkeypatch, capsys, home_dir=str(tmp_path / "home"), sql_url=source, move_to=postgres_url
-    )
+    return Commands(monkeypatch, capsys, home_dir=str(tmp_path / "home"), sql_url=source, move_to=target)
 
 
 async def contents(url: str) -> dict[str, list[Any]]:
@@ -177,18 +197,24 @@ async def moving(
 ) -> list[Compared]:
     """A whole move; `between` happens in SQLite after the copy, before the switch."""
     engines = make_engine(source, patience=PATIENT), make_engine(target, patience=PATIENT)
-    move = Move(*engines, new_id=lambda: "it", told=lambda *_: None)
+    move = _move(*engines)
     await move.look()
     await move.copy()
     if between is not None:
         await between(engines[0])
+    await move.compare()
     compared = await move.switch()
     for engine in engines:
         await engine.dispose()
     return compared
 
 
+def _move(source: AsyncEngine, target: AsyncEngine, told: Told = lambda *_: None) -> Move:
+    return Move(source, target, clock=SystemClock(), click_days=396, new_id=lambda: "it", told=told)
+
+
 def test_every_row_of_every_table_arrives_as_it_was(trilha: Commands, source: str, postgres_url: str) -> None:
+    trilha.set(move_to=postgres_url)
     before = asyncio.run(contents(source))
     said = json.loads(trilha("move", "--json").out)
     after = asyncio.run(contents(postgres_url))
@@ -200,10 +226,10 @@ def test_every_row_of_every_table_arrives_as_it_was(trilha: Commands, source: st
     assert all(before[name] for name in ("clicks", "outbox", "rollup_ads", "click_changes", "greetings"))
 
 
-async def test_rollups_are_right_afterwards_and_go_on_being_right(source: str, postgres_url: str) -> None:
+async def test_rollups_are_right_afterwards_and_go_on_being_right(source: str, target: str) -> None:
     """What waited to be folded is folded there, once; triggers write down what comes."""
-    await moving(source, postgres_url)
-    engine = make_engine(postgres_url, patience=PATIENT)
+    await moving(source, target)
+    engine = make_engine(target, patience=PATIENT)
     check = SqlRollupCheck(engine, ZONE, Tally)
     assert not (before := await check.check()).differences
     assert before.waiting
@@ -218,10 +244,10 @@ async def test_rollups_are_right_afterwards_and_go_on_being_right(source: str, p
     assert (after.waiting, after.rows > before.rows) == (0, True)
 
 
-async def test_numbers_go_on_after_the_highest_that_was_ever_given(source: str, postgres_url: str) -> None:
+async def test_numbers_go_on_after_the_highest_that_was_ever_given(source: str, target: str) -> None:
     """User 2 was removed, and stays the only one of that number."""
-    await moving(source, postgres_url)
-    engine = make_engine(postgres_url, patience=PATIENT)
+    await moving(source, target)
+    engine = make_engine(target, patience=PATIENT)
 
     async def add(connection: Any) -> tuple[int, int]:
         values = {"name": "c", "name_key": "c", "password": "x", "role": "dpo", "created_at": NOW}
@@ -238,7 +264,7 @@ async def test_numbers_go_on_after_the_highest_that_was_ever_given(source: str, 
 
 
 async def test_what_is_written_deleted_and_renamed_after_the_copy_arrives_too(
-    source: str, postgres_url: str
+    source: str, target: str
 ) -> None:
     new = bare_click(id=new_id(NOW + 5000))
 
@@ -257,9 +283,9 @@ async def test_what_is_written_deleted_and_renamed_after_the_copy_arrives_too(
         values = {"name": "x", "created_at": NOW}
         await connection.execute(insert(links).values(slug="promo", **values))
 
-    compared = await moving(source, postgres_url, between=change)
+    compared = await moving(source, target, between=change)
     assert all(each.equal for each in compared)
-    after = await contents(postgres_url)
+    after = await contents(target)
     assert [row for row in after["clicks"] if row[0] == new.id]
     assert len(after["clicks"]) == 48
     assert min(row[1] for row in after["bot_users"]) > 10_000
@@ -267,33 +293,41 @@ async def test_what_is_written_deleted_and_renamed_after_the_copy_arrives_too(
     assert not after["unerased"]
 
 
-async def test_two_sides_that_differ_are_not_switched(source: str, postgres_url: str) -> None:
+@pytest.mark.parametrize(
+    ("meddling", "table"),
+    [
+        (update(outbox).values(attempts=7), "outbox"),
+        (delete(starts).where(starts.c.kind == "attributed"), "starts"),
+        (insert(erasures).values(person_key=b"somebody", erased_at=1), "erasures"),
+    ],
+    ids=["changed", "deleted", "added"],
+)
+async def test_two_sides_that_differ_are_not_switched(
+    source: str, target: str, meddling: Executable, table: str
+) -> None:
     """Somebody has meddled with the target: SQLite goes on being written."""
 
     async def meddle(_: AsyncEngine) -> None:
-        other = make_engine(postgres_url, patience=PATIENT)
-        await transaction(
-            other,
-            lambda connection: connection.execute(update(outbox).values(attempts=7)),
-        )
+        other = make_engine(target, patience=PATIENT)
+        await transaction(other, lambda connection: connection.execute(meddling))
         await other.dispose()
 
-    compared = await moving(source, postgres_url, between=meddle)
-    assert [each.table for each in compared if not each.equal] == ["outbox"]
+    compared = await moving(source, target, between=meddle)
+    assert [each.table for each in compared if not each.equal] == [table]
     engine = make_engine(source, patience=PATIENT)
     await SqlLedger(engine, person_key).put(bare_click(id=new_id(NOW + 9)))
     await engine.dispose()
 
 
 async def test_a_moved_file_is_not_opened_and_a_program_that_has_it_open_cannot_write(
-    source: str, postgres_url: str
+    source: str, target: str
 ) -> None:
     """Not as a record that is at fault: what cannot be written is deferred, not set aside."""
     open_before = make_engine(source, patience=PATIENT)
     ledger = SqlLedger(open_before, person_key)
     click = full_click(id=new_id(NOW + 77))
     await ledger.put(click)
-    await moving(source, postgres_url)
+    await moving(source, target)
     for attempt in (
         ledger.put(bare_click()),
         ledger.record_start(start_of(click), None),
@@ -310,39 +344,40 @@ async def test_a_moved_file_is_not_opened_and_a_program_that_has_it_open_cannot_
 
 
 async def test_what_others_want_to_write_during_the_switch_is_refused_in_time_not_lost(
-    source: str, postgres_url: str
+    source: str, target: str
 ) -> None:
     """SQLite is the command's from before the last change is read until nobody writes it again."""
     refused: list[str] = []
-    other = make_engine(source, patience=0.05)
+    under_way = [False]
 
-    def at_once(step: str, table: str, _rows: int) -> None:
-        if step == "compare" and table == "clicks":
+    def at_once(step: str, _table: str, _rows: int) -> None:
+        if under_way[0] and step == "copy":
             with closing(sqlite3.connect(source.partition(":///")[2], timeout=0.05)) as connection:
                 try:
                     connection.execute("UPDATE catalog SET version = version")
                 except sqlite3.OperationalError as error:
                     refused.append(str(error))
 
-    engines = make_engine(source, patience=PATIENT), make_engine(postgres_url, patience=PATIENT)
-    move = Move(*engines, new_id=lambda: "it", told=at_once)
+    engines = make_engine(source, patience=PATIENT), make_engine(target, patience=PATIENT)
+    move = _move(*engines, told=at_once)
     await move.copy()
+    assert await move.compare()
+    under_way[0] = True
     assert all(each.equal for each in await move.switch())
-    for engine in (*engines, other):
+    for engine in engines:
         await engine.dispose()
     assert set(refused) == {"database is locked"}
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("moment", "place"), PLACES)
 def test_a_move_that_is_killed_anywhere_goes_on(
-    trilha: Commands, source: str, postgres_url: str, place: str, moment: str
+    trilha: Commands, source: str, target: str, place: str, moment: str
 ) -> None:
     """What came between the two is there as well, unless the switch had been made: then nothing can have come."""
     # A move that goes on tracks already.
     asyncio.run(_one_more(source) if place == "move_source.Source.track" else _write_while_copying(source))
     ended = subprocess.run(
-        [sys.executable, "-c", KILLED, place, moment, "1"], cwd=ROOT, env=dict(os.environ), check=False
+        [sys.executable, "-c", KILLED, moment, place], cwd=ROOT, env=dict(os.environ), check=False
     )
     assert ended.returncode == -signal.SIGKILL
     try:
@@ -351,8 +386,8 @@ def test_a_move_that_is_killed_anywhere_goes_on(
         assert place == "move_target.Target.finish"
     said = json.loads(trilha("move", "--json").out)
     assert said["state"] == "moved"
-    assert asyncio.run(contents(postgres_url)) == frozen(source)
-    assert not asyncio.run(_left_behind(source, postgres_url))
+    assert asyncio.run(contents(target)) == frozen(source)
+    assert not asyncio.run(_left_behind(source, target))
 
 
 async def _write_while_copying(source: str) -> None:
@@ -390,6 +425,7 @@ async def _left_behind(source: str, target: str) -> list[str]:
 
 
 def test_a_dry_run_changes_nothing_on_either_side(trilha: Commands, source: str, postgres_url: str) -> None:
+    trilha.set(move_to=postgres_url)
     file = Path(source.partition(":///")[2])
     before = asyncio.run(contents(source))
     said = json.loads(trilha("move", "--dry-run", "--json").out)
@@ -410,13 +446,13 @@ async def _tables(url: str) -> int:
 
 
 def test_a_copy_alone_tracks_what_comes_and_the_switch_takes_it_along(
-    trilha: Commands, source: str, postgres_url: str
+    trilha: Commands, source: str, target: str
 ) -> None:
     assert json.loads(trilha("move", "--copy-only", "--json").out)["state"] == "copied"
     asyncio.run(_one_more(source))
     assert json.loads(trilha("move", "--dry-run", "--json").out)["state"] == "begun"
     assert "equal on both sides" in trilha("move").out
-    assert asyncio.run(contents(postgres_url)) == frozen(source)
+    assert asyncio.run(contents(target)) == frozen(source)
 
 
 def test_repeating_a_finished_move_says_that_it_is_done(trilha: Commands) -> None:
@@ -425,18 +461,92 @@ def test_repeating_a_finished_move_says_that_it_is_done(trilha: Commands) -> Non
     assert MOVED in trilha("link", "list", code=3).err
 
 
-def test_an_abandoned_move_leaves_nothing_in_sqlite_and_its_target_is_refused(
-    trilha: Commands, source: str, postgres_url: str
+def test_an_abandoned_move_leaves_nothing_on_either_side_and_may_begin_again(
+    trilha: Commands, source: str, target: str
 ) -> None:
+    """Telegram ids are in the keys that are noted, and in the copy: who is erased later would not be erased there."""
     trilha("move", "--copy-only")
-    trilha("move", "--abandon")
+    asyncio.run(_one_more(source))
+    assert json.loads(trilha("move", "--abandon", "--json").out) == {"state": "abandoned", "emptied": True}
+    assert not asyncio.run(_left_behind(source, target))
+    copied = asyncio.run(contents(target))
+    assert {name for name, rows in copied.items() if rows} == {"catalog"}
+    trilha("move")
+    assert asyncio.run(contents(target)) == frozen(source)
+
+
+def test_a_move_whose_target_is_gone_can_be_abandoned(trilha: Commands, source: str, target: str) -> None:
+    trilha("move", "--copy-only")
+    trilha.set(move_to="postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    assert "Drop the database" in trilha("move", "--abandon").out
     with closing(sqlite3.connect(source.partition(":///")[2])) as connection:
         assert not connection.execute("SELECT name FROM sqlite_master WHERE name GLOB 'move*'").fetchall()
+    trilha.set(move_to=target)
     assert "part of another move" in trilha("move", code=2).err
 
 
-def test_a_target_with_rows_of_its_own_is_refused(trilha: Commands, postgres_url: str) -> None:
-    engine = make_engine(postgres_url, patience=PATIENT)
+async def test_who_is_erased_after_the_copy_is_erased_in_the_target_too(source: str, target: str) -> None:
+    async def erase(engine: AsyncEngine) -> None:
+        erased = await SqlErasures(engine).erase(5, person_key=person_key(5), at_ms=NOW + 10_000)
+        assert (erased.clicks, erased.starts, erased.bot_users) == (1, 1, 1)
+
+    assert all(each.equal for each in await moving(source, target, between=erase))
+    after = await contents(target)
+    columns = {"clicks": clicks.c.owner_telegram_id, "starts": starts.c.telegram_id}
+    for name, column in (columns | {"bot_users": bot_users.c.telegram_id}).items():
+        place = list(metadata.tables[name].c).index(column)
+        people = {row[place] for row in after[name]}
+        assert 6 in people, name
+        assert 5 not in people, name
+    assert person_key(5) in {row[0] for row in after["erasures"]}
+
+
+async def test_clicks_lie_in_their_days_and_retention_drops_those(source: str, target: str) -> None:
+    """Those that are out of time lie in the partition of before, and end row by row."""
+    now = SystemClock().now_ms()
+    ours = [new_id(now - days * DAY_MS) for days in (500, 3, 2, 0)]
+    engine = make_engine(source, patience=PATIENT)
+    for each in ours:
+        await SqlLedger(engine, person_key).put(bare_click(id=each))
+    await engine.dispose()
+    await moving(source, target)
+    engine = make_engine(target, patience=PATIENT)
+
+    async def lie(connection: Any) -> list[str]:
+        where = literal_column("clicks.tableoid::regclass::text")
+        return list((await connection.execute(select(where).where(clicks.c.id.in_(ours)))).scalars())
+
+    def days_ago(days: int) -> str:
+        return name_of((now // DAY_MS - days) * DAY_MS)
+
+    there = await transaction(engine, lie)
+    assert sorted(there) == sorted(["clicks_before", days_ago(3), days_ago(2), days_ago(0)])
+    retention = SqlRetention(engine)
+    end = (now // DAY_MS - 2) * DAY_MS
+    while await retention.aggregate_and_delete(end, 1000):
+        pass
+    while await retention.drop_oldest(end) is not None:
+        pass
+    left = await transaction(engine, lie)
+    await engine.dispose()
+    assert sorted(left) == sorted([days_ago(2), days_ago(0)])
+
+
+async def test_two_who_move_to_the_same_place_are_one_too_many(source: str, target: str) -> None:
+    engines = make_engine(source, patience=PATIENT), make_engine(target, patience=PATIENT)
+    one, other = _move(*engines), _move(*engines)
+    async with one.alone():
+        with pytest.raises(ConfigError, match="another trilha move"):
+            async with other.alone():
+                pass
+    async with other.alone():
+        pass
+    for engine in engines:
+        await engine.dispose()
+
+
+def test_a_target_with_rows_of_its_own_is_refused(trilha: Commands, target: str) -> None:
+    engine = make_engine(target, patience=PATIENT)
 
     async def fill() -> None:
         await migrate(engine)
@@ -482,11 +592,11 @@ def test_a_password_among_the_arguments_is_refused_and_not_repeated(trilha: Comm
 
 
 def test_a_file_with_the_target_has_to_be_its_owners_alone(
-    trilha: Commands, postgres_url: str, tmp_path: Path
+    trilha: Commands, target: str, tmp_path: Path
 ) -> None:
     trilha.set(move_to="")
     file = tmp_path / "target"
-    file.write_text(postgres_url + "\n")
+    file.write_text(target + "\n")
     file.chmod(0o644)
     assert "chmod 600" in trilha("move", "--target-file", str(file), code=2).err
     file.chmod(0o600)
@@ -499,6 +609,6 @@ def test_a_target_that_does_not_answer_is_an_error_of_stores(trilha: Commands) -
     trilha("move", code=3)
 
 
-async def test_nothing_to_move_is_a_mistake_of_configuration(trilha: Commands, postgres_url: str) -> None:
-    trilha.set(sql_url=postgres_url)
+async def test_nothing_to_move_is_a_mistake_of_configuration(trilha: Commands, target: str) -> None:
+    trilha.set(sql_url=target)
     assert "nothing to move from" in trilha("move", code=2).err
