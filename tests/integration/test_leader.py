@@ -22,6 +22,7 @@ from backends.sql.outbox import SqlOutbox
 from chaos.proxy import Proxy, Trouble
 from chaos.servers import HOST, PostgresServer, free_port
 from cli.doctor import findings_of
+from cli.doctor_sql import workers
 from domain.clock import ManualClock, SystemClock
 from runtime.settings import Bind, child_environment
 from tests.daemon_fixture import SLUG, Site
@@ -123,9 +124,7 @@ async def test_sessions_say_which_node_leads_and_whose_number_is_there_twice(pos
 
 
 async def workers_finding(site: Site) -> tuple[str, str]:
-    from cli.doctor import _workers
-
-    found = await _workers(site.settings)
+    found = await workers(site.settings)
     return found.verdict, found.detail
 
 
