@@ -194,10 +194,11 @@ async def moving(
     target: str,
     *,
     between: Callable[[AsyncEngine], Awaitable[object]] | None = None,
+    click_days: int = 396,
 ) -> list[Compared]:
     """A whole move; `between` happens in SQLite after the copy, before the switch."""
     engines = make_engine(source, patience=PATIENT), make_engine(target, patience=PATIENT)
-    move = _move(*engines)
+    move = _move(*engines, click_days=click_days)
     await move.look()
     await move.copy()
     if between is not None:
@@ -209,8 +210,10 @@ async def moving(
     return compared
 
 
-def _move(source: AsyncEngine, target: AsyncEngine, told: Told = lambda *_: None) -> Move:
-    return Move(source, target, clock=SystemClock(), click_days=396, new_id=lambda: "it", told=told)
+def _move(
+    source: AsyncEngine, target: AsyncEngine, *, told: Told = lambda *_: None, click_days: int = 396
+) -> Move:
+    return Move(source, target, clock=SystemClock(), click_days=click_days, new_id=lambda: "it", told=told)
 
 
 def test_every_row_of_every_table_arrives_as_it_was(trilha: Commands, source: str, postgres_url: str) -> None:
@@ -504,12 +507,12 @@ async def test_who_is_erased_after_the_copy_is_erased_in_the_target_too(source: 
 async def test_clicks_lie_in_their_days_and_retention_drops_those(source: str, target: str) -> None:
     """Those that are out of time lie in the partition of before, and end row by row."""
     now = SystemClock().now_ms()
-    ours = [new_id(now - days * DAY_MS) for days in (500, 3, 2, 0)]
+    ours = [new_id(now - days * DAY_MS) for days in (20, 3, 2, 0)]
     engine = make_engine(source, patience=PATIENT)
     for each in ours:
         await SqlLedger(engine, person_key).put(bare_click(id=each))
     await engine.dispose()
-    await moving(source, target)
+    await moving(source, target, click_days=10)
     engine = make_engine(target, patience=PATIENT)
 
     async def lie(connection: Any) -> list[str]:
