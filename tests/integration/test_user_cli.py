@@ -128,5 +128,5 @@ def test_without_the_extra_the_dashboard_says_how_to_install_it(
 ) -> None:
     monkeypatch.setattr("cli.dashboard.LIBRARIES", ("argon2", "no_such_library"))
     monkeypatch.setattr("cli.dashboard.give_way", lambda: None)
-    monkeypatch.setattr("cli.dashboard.log_uncaught", lambda: None)
+    monkeypatch.setattr("cli.processes.log_uncaught", lambda: None)
     assert "pip install 'trilha[dashboard]'" in trilha("dashboard", code=2).err
