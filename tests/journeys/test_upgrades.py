@@ -5,6 +5,8 @@ The supported order is migrate, work, serve; back it goes the other way round, a
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -15,14 +17,19 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
-from backends.sql.engine import make_engine
+from analytics.tally import Tally
+from backends.sql.engine import make_engine, query
 from backends.sql.links import SqlCatalog
+from backends.sql.migrate import migrate
+from backends.sql.partitions import DAY_MS, DAYS_AHEAD, SqlPartitions, name_of, partitions
+from backends.sql.rollup_check import SqlRollupCheck
 from chaos.servers import PostgresServer, ValkeyServer
 from privacy.api_keys import make_api_key
 from privacy.keyring import Keyring
 from privacy.token import Minter
-from tests.restarting import all_in_sql, previous_release
+from tests.restarting import Visitors, all_in_sql, previous_release
 from tests.system import BOT, ROOT, SLUG, System
 
 
@@ -84,6 +91,18 @@ class Installation:
             value="10.00",
             currency="BRL",
         )
+
+    async def press_until_kept(self, token: str, person: int) -> None:
+        """A person presses START; where neither SQL nor a spool can keep it, the bot asks again, as it is told to."""
+        async with self.system.api() as api, asyncio.timeout(60):
+            while True:
+                given = {"bot": BOT, "telegram_id": person, "token": token}
+                answer = await api.post("/v1/starts", json=given)
+                if answer.status_code == 200:
+                    assert answer.json()["state"] in {"settled", "deferred"}, answer.text
+                    return
+                assert answer.status_code == 503, answer.text
+                await asyncio.sleep(0.1)
 
     async def owners(self, *tokens: str) -> list[int | None]:
         """Who owns those clicks, in SQL."""
@@ -176,3 +195,138 @@ async def test_a_newer_serve_before_the_migration_redirects_and_spools(both: Ins
     both.start("work")
     await both.click()
     assert await all_in_sql(both.system, both.tokens) == set()
+
+
+# ---------------------------------------------------------------- PostgreSQL: a table becomes partitions (migration 0010)
+
+DAYS_THERE = "SELECT relname FROM pg_class WHERE relname ~ '^clicks_d[0-9]{8}$'"
+ON_POSTGRES = pytest.mark.parametrize("both", ["postgres"], indirect=True)
+
+
+async def _said(installation: Installation, statement: str) -> list[tuple[Any, ...]]:
+    engine = make_engine(installation.system.sql_url, patience=30)
+    rows = await query(engine, lambda connection: connection.execute(text(statement)))
+    await engine.dispose()
+    return [tuple(row) for row in rows]
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize("direct", [False, True], ids=["spooled", "direct"])
+async def test_older_processes_go_on_while_the_table_becomes_partitions(
+    both: Installation, *, direct: bool
+) -> None:
+    """Clicks and starts come at every moment of the migration, into spools that the older worker settles or into SQL at once."""
+    if direct:
+        # No click fits into the spool: the redirect writes SQL itself.
+        both.system.environment["TRILHA_SPOOL_QUOTA"] = "1"
+    both.start("work", old=True)
+    both.start("serve", old=True)
+    early = await both.click()
+    assert await all_in_sql(both.system, early) == set()
+    visitors = Visitors(both.system.public, rate=60)
+    coming, owners = asyncio.create_task(visitors.run()), dict[str, int]()
+
+    async def press_start() -> None:
+        while not visitors._over.is_set():
+            token = visitors.tokens[-1]
+            if token in owners:
+                await asyncio.sleep(0.01)
+            else:
+                owners[token] = len(owners) + 1
+                await both.press_until_kept(token, owners[token])
+
+    await visitors.answered(30)
+    pressing = asyncio.create_task(press_start())
+    await asyncio.to_thread(both.run, "migrate")
+    await visitors.answered(120)
+    visitors.leave()
+    await asyncio.gather(coming, pressing)
+    assert (visitors.others, visitors.lost, visitors.refused) == ([], [], 0)
+    assert await _said(both, "SELECT version_num FROM alembic_version") == [("0010",)]
+    assert await _said(both, "SELECT relkind::text FROM pg_class WHERE relname = 'clicks'") == [("p",)]
+    everyone = [*early, *visitors.tokens]
+    assert await all_in_sql(both.system, everyone) == set()
+    if direct:
+        [(spooled,)] = await _said(both, "SELECT count(*) FROM clicks WHERE spooled")
+        assert spooled < len(everyone) / 10
+    assert len(owners) > 10
+    both.start("work")  # starts that were deferred are settled by either
+    async with asyncio.timeout(60):
+        while await both.owners(*owners) != [*owners.values()]:
+            await asyncio.sleep(0.2)
+        # And it makes the days to come, which nobody else does.
+        while len(await _said(both, DAYS_THERE)) < DAYS_AHEAD - 1:
+            await asyncio.sleep(0.2)
+    books = await both.system.settled_books(issued=len(everyone))
+    assert books.balanced, books.faults
+
+
+OLDER_CODE = """
+import asyncio, json, sys
+from uuid import UUID
+from backends.sql.engine import make_engine
+from backends.sql.erasure import SqlErasures
+from backends.sql.ledger import SqlLedger
+from backends.sql.retention import SqlRetention
+from domain.attribution import ClickRef, Owner, Start
+from domain.click import Click
+from domain.ids import ClickIds
+
+async def main(url, first):
+    engine = make_engine(url, patience=30)
+    ledger = SqlLedger(engine, lambda person: person.to_bytes(16, "big"))
+    ids, day = ClickIds(), 86_400_000
+    times = [first - day, first - 1, *(first + n * day // 2 for n in range(8)), first + 60 * day]
+    batch = [Click(id=ids.new(at), link_id=1, node=0, ad_key=bytes(8)) for at in times for _ in range(4)]
+    begun = []
+    for n, click in enumerate(batch[::2]):
+        named = ClickRef(id=click.id, link_id=1, node=0, ad_key=bytes(8))
+        owner = Owner(bot_id=1, telegram_id=n)
+        begun.append(Start.with_token(owner, named, at_ms=click.at_ms + 5, update_id=None))
+    await ledger.settle(batch[:-4], begun[:10], [])
+    for click in batch[-4:]:
+        await ledger.put(click)
+    won = [await ledger.record_start(start, None) for start in begun[10:]]
+    await ledger.settle(batch, begun, [])
+    await ledger.discard(batch[9].id)
+    erased = await SqlErasures(engine).erase(6, person_key=bytes(15) + b"\x06", at_ms=times[-1] + day)
+    retention = SqlRetention(engine)
+    gone = 0
+    while done := await retention.aggregate_and_delete(first + day, 5):
+        gone += done.clicks
+    await engine.dispose()
+    print(json.dumps({
+        "won": all(row.owner == start.owner for row, start in zip(won, begun[10:])),
+        "erased": erased.clicks, "gone": gone, "left": [c.id.hex for c in batch if c.at_ms >= first + day],
+    }))
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@ON_POSTGRES
+async def test_the_older_code_writes_into_days_erases_and_deletes_there(both: Installation) -> None:
+    """As it does when a rollback lasts for days: partitions are there, and it does not know of them."""
+    engine = make_engine(both.system.sql_url, patience=30)
+    await migrate(engine)
+    [before] = await query(engine, partitions)
+    first = before.until_ms
+    await SqlPartitions(engine).make_ahead(first, 5)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", OLDER_CODE, both.system.sql_url, str(first)],
+        env=both._environment(old=True),
+        cwd=both.system.home,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert (found["won"], found["erased"]) == (True, 1)
+    # Its own two times before the first day, and two halves of it, less what was erased.
+    assert found["gone"] == 16
+    rows = await _said(both, "SELECT tableoid::regclass::text, replace(id::text, '-', '') FROM clicks")
+    assert {click_id for _, click_id in rows} == set(found["left"])
+    days = {name_of(first + n * DAY_MS) for n in (1, 2, 3)}
+    assert {name for name, _ in rows} == days | {"clicks_default"}
+    assert (await SqlRollupCheck(engine, "America/Sao_Paulo", Tally).check()).differences == ()
+    await engine.dispose()
