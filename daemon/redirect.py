@@ -142,9 +142,8 @@ class Redirect:
         self._storing += 1
         try:
             if crowded and not self._store.may_wait:
-                receipt = self._shed(
-                    "token"
-                )  # data are lost here, on purpose: all that is left is in the token
+                # Data are lost here, on purpose and counted: all that is left is in the token.
+                receipt = self._shed("token")
             else:
                 click = self._pseudonymiser.click(
                     visit, click_id=click_id, link_id=link_id, node=self._node, ad_key=key

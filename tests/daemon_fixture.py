@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -337,3 +338,29 @@ def user_agents() -> list[tuple[str, str]]:
 def ad_queries() -> list[str]:
     """Query strings as ads send them."""
     return (DATA / "ad_queries.txt").read_text().splitlines()
+
+
+@contextmanager
+def running_beside(site: Site, prepare: Callable[[], Awaitable[None]] | None = None) -> Iterator[Door]:
+    """A daemon on a loop of its own, for tests that are no coroutines; `prepare` is awaited before it runs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    running = site.running()
+
+    async def begin() -> Door:
+        await site.prepare()
+        if prepare is not None:
+            await prepare()
+        return await running.__aenter__()
+
+    def finish() -> None:
+        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result()
+
+    with ExitStack() as stack:
+        stack.callback(loop.close)
+        stack.callback(thread.join)
+        stack.callback(lambda: loop.call_soon_threadsafe(loop.stop))
+        door = asyncio.run_coroutine_threadsafe(begin(), loop).result()
+        stack.callback(finish)
+        yield door

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from backends.codec import decode_click, decode_entry, encode
+from backends.codec import decode, decode_click, decode_entry, encode
 from daemon.capture import MAX_COOKIE, MAX_LANGUAGE, MAX_REFERER, MAX_USER_AGENT, Capture
 from daemon.client_ip import ClientIp
 from domain.ad_url import MAX_NAME, MAX_PARAMS, MAX_VALUE
@@ -66,7 +66,7 @@ def capture(data: bytes) -> None:
 def record(data: bytes) -> None:
     """Bytes of a spool or of Redis: refused, or a record that is written again as the same one."""
     for found in decode_entry(data).records:
-        assert encode(found) == encode(found)
+        assert decode(encode(found)) == found
     try:
         click = decode_click(data)
     except RecordRejected:

@@ -293,7 +293,8 @@ async def test_what_a_proxy_forwards_by_its_beginning_leads_to_nothing_else_of_t
     door: Door, target: str
 ) -> None:
     for method in ("GET", "POST"):
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\n{HEADER}: {SECRET}\r\nContent-Length: 2\r\nConnection: close"
+        # By a name of ours: the guard of names answers for no route here.
+        head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{HEADER}: {SECRET}\r\nContent-Length: 2\r\nConnection: close"
         answer = await exchange(door.site.settings.private_bind.port, f"{head}\r\n\r\n{{}}".encode())
-        assert answer.status in {404, 405, 307, 421}, answer.raw
+        assert answer.status in {404, 405, 307}, answer.raw
         assert b"trilha_" not in answer.body

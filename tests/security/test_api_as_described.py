@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 import schemathesis
@@ -19,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from daemon.openapi import describe
-from tests.daemon_fixture import Door, Site
+from tests.daemon_fixture import Site, running_beside
 
 CHECKS = [
     not_a_server_error,
@@ -34,26 +31,8 @@ schema = schemathesis.openapi.from_dict(describe())
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A daemon on a loop of its own."""
-    site = Site(tmp_path_factory.mktemp("described"))
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    running = site.running()
-
-    async def begin() -> Door:
-        await site.prepare()
-        return await running.__aenter__()
-
-    with ExitStack() as stack:
-        stack.callback(thread.join)
-        stack.callback(lambda: loop.call_soon_threadsafe(loop.stop))
-        asyncio.run_coroutine_threadsafe(begin(), loop).result()
-        stack.callback(
-            lambda: asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result()
-        )
-        yield site
-    loop.close()
+    with running_beside(Site(tmp_path_factory.mktemp("described"))) as door:
+        yield door.site
 
 
 @schema.parametrize()

@@ -4,13 +4,10 @@ without a key.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from hypothesis import strategies as st
 from backends.sql.webhooks import SqlWebhooks
 from daemon.api import MAX_BODY
 from domain.webhooks import Webhook
-from tests.daemon_fixture import ANSWER_SECONDS, BOT, Door, Site
+from tests.daemon_fixture import ANSWER_SECONDS, BOT, Site, running_beside
 
 ANA = 77_889_900
 GOOD: dict[str, Any] = {"bot": BOT, "event": "Lead", "telegram_id": ANA}
@@ -69,30 +66,17 @@ class Target:
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     site = Site(tmp_path_factory.mktemp("hostile"))
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    running = site.running()
 
-    async def begin() -> Door:
-        await site.prepare()
+    async def add_webhook() -> None:
         hook = Webhook(name="crm", url="https://crm.example.com/", secret=b"x", created_at_ms=0)
         async with site.engine() as engine:
             await SqlWebhooks(engine).put(hook)
-        return await running.__aenter__()
 
-    with ExitStack() as stack:
-        stack.callback(thread.join)
-        stack.callback(lambda: loop.call_soon_threadsafe(loop.stop))
-        door = asyncio.run_coroutine_threadsafe(begin(), loop).result()
-        stack.callback(
-            lambda: asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result()
-        )
-        headers = {"authorization": f"Bearer {door.site.key}"}
+    with running_beside(site, add_webhook):
+        headers = {"authorization": f"Bearer {site.key}"}
         base = f"http://{site.settings.private_bind}"
-        client = stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=ANSWER_SECONDS))
-        yield Target(site, client)
-    loop.close()
+        with httpx2.Client(base_url=base, headers=headers, timeout=ANSWER_SECONDS) as client:
+            yield Target(site, client)
 
 
 # ---------------------------------------------------------------- any bodies
