@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from analytics.inspect import BotName, Inspect, click_json, view_json
 from bot.associate import Associate, StartAnswer, StartRequest
-from daemon.answers import capped_body, error
+from daemon.answers import JsonAnswer, capped_body, error
 from daemon.conversions import conversion_json, report_request
 from daemon.explain import Explain
 from daemon.gate import Gate
@@ -118,7 +118,7 @@ class Api:
             "process": os.getpid(),
             "version": VERSION,
         }
-        return JSONResponse(body, status_code=200 if ready else 503)
+        return JsonAnswer(body, status_code=200 if ready else 503)
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus' text format."""
@@ -143,7 +143,7 @@ class Api:
             return _refused(found)
         except StoreUnavailable:
             return error(503, "unavailable", "the start could not be kept; send it again", retry=True)
-        return JSONResponse(start_json(answer))
+        return JsonAnswer(start_json(answer))
 
     async def click(self, request: Request) -> Response:
         """What is known of one click."""
@@ -155,7 +155,7 @@ class Api:
             if view.certain:
                 return error(404, "not_found", "no store has this click")
             return error(503, "unavailable", "a store that may have this click cannot be asked", retry=True)
-        return JSONResponse(view_json(view, self._bot_name))
+        return JsonAnswer(view_json(view, self._bot_name))
 
     async def explain(self, request: Request) -> Response:
         """Why a sale is missing: of a token, a person or an order."""
@@ -175,11 +175,11 @@ class Api:
             return _refused(found)
         except StoreUnavailable:
             return error(503, "unavailable", "the conversion could not be kept; send it again", retry=True)
-        return JSONResponse(conversion_json(answer))
+        return JsonAnswer(conversion_json(answer))
 
     async def openapi(self, _request: Request) -> Response:
         """The description of this listener, for programs."""
-        return JSONResponse(describe())
+        return JsonAnswer(describe())
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:

@@ -4,14 +4,14 @@ from typing import Protocol
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from analytics.explain.explain import explain
 from analytics.explain.explanation import explanation_json
 from analytics.explain.facts import Facts
 from analytics.explain.words import Words, language_of
 from bot.associate import MAX_TELEGRAM_ID
-from daemon.answers import error
+from daemon.answers import JsonAnswer, error
 from delivery.particulars import order_key
 from domain.advice import Language
 from domain.errors import ConfigError, InvalidConversion, InvalidToken
@@ -43,7 +43,7 @@ class Explain:
             return error(422, "invalid_query", str(found))
         if facts.refused is not None:
             raise InvalidToken(facts.refused.kind)
-        return JSONResponse(explanation_json(explain(facts, Words(language, facts.rules.zone))))
+        return JsonAnswer(explanation_json(explain(facts, Words(language, facts.rules.zone))))
 
     async def _asked(self, query: QueryParams) -> Facts:
         person, order = query.get("telegram_id"), query.get("order")

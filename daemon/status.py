@@ -6,9 +6,10 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from daemon.answers import JsonAnswer
 from daemon.edge import CappedProtocol
 from daemon.listeners import Listener
 from daemon.server import make_server
@@ -24,7 +25,7 @@ def status_app(status: Status, metrics: Callable[[], bytes]) -> Starlette:
 
     async def readyz(_request: Request) -> Response:
         said = dict(status())
-        return JSONResponse(said, status_code=200 if said["ready"] else 503)
+        return JsonAnswer(said, status_code=200 if said["ready"] else 503)
 
     async def render(_request: Request) -> Response:
         return Response(metrics(), media_type="text/plain; version=0.0.4")

@@ -8,13 +8,13 @@ import hmac
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from bot.associate import Bots, moment
 from bot.bot_api import NotAnUpdate, method_of, read_update
 from bot.incoming import Blocking, Incoming
 from bot.reception import Reception
-from daemon.answers import capped_body, error
+from daemon.answers import JsonAnswer, capped_body, error
 from domain.attribution import Owner
 from domain.clock import Clock
 from domain.errors import StoreUnavailable, UnknownBot
@@ -72,7 +72,7 @@ class TelegramWebhook:
             at_ms = moment(found.at_ms, self._clock.now_ms())
             await self._blocks.note_block(owner, blocked=found.blocked, at_ms=at_ms)
         elif found is not None and (received := await self._reception.receive(found)):
-            return JSONResponse(method_of(received.outgoing, telegram_id=found.person.telegram_id))
+            return JsonAnswer(method_of(received.outgoing, telegram_id=found.person.telegram_id))
         return Response()
 
 

@@ -216,7 +216,7 @@ async def _settle_until(
             if not ready:
                 await before()
                 ready = True
-            moved = await settler.once()
+            await settler.once()
         except StoreUnavailable as error:
             if not down:
                 _log.warning("settling waits", reason=str(error))
@@ -226,7 +226,8 @@ async def _settle_until(
         if down:
             _log.info("settling goes on")
         down = False
-        if not moved:
+        if not settler.behind:
+            # A click alone costs SQL a COMMIT, and the spool a moment in which no redirect can write: let some gather.
             await sleep_until(stop, IDLE_SECONDS)
 
 

@@ -67,8 +67,9 @@ async def forge(job: Job) -> Counter[int]:
 
 
 async def _press(job: Job, number: int, statuses: Counter[int], over: asyncio.Event) -> None:
-    """One of the forgers: the next token at its moment, or as soon as the last is answered."""
-    visitor, moment = Visitor(job.ports[number % len(job.ports)]), time.monotonic()
+    """One of the forgers: the next token at its moment, or as soon as the last is answered. They take turns, as strangers do."""
+    visitor, moment = Visitor(job.ports[number % len(job.ports)]), time.monotonic() + number / job.rate
+    await asyncio.sleep(number / job.rate)
     while not over.is_set():
         statuses[await _asked(visitor, job, forged(job.tokens[number % len(job.tokens)], number))] += 1
         number += AT_ONCE + 1

@@ -22,6 +22,7 @@ HEAD = b"GET /go/promo HTTP/1.1\r\nHost: go.example.com\r\n"
 HUGE = b"X-Huge: " + b"y" * 20_000_000 + b"\r\n\r\n"
 MANY = b"".join(b"X-%d: y\r\n" % number for number in range(10_000)) + b"\r\n"
 AGAIN_SECONDS = 0.5
+COME_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def _shout(words: bytes) -> Attack:
 
 
 async def attack(job: Job) -> Counter[str]:
-    """How often each thing was begun, until stdin ends."""
+    """How often each thing was begun, until stdin ends. They all come within COME_SECONDS: strangers are not one program."""
     done: Counter[str] = Counter()
     kinds: list[tuple[str, Attack]] = [
         *[("idle", _idle)] * job.idle,
@@ -74,7 +75,16 @@ async def attack(job: Job) -> Counter[str]:
         ("many", _shout(MANY)),
     ]
     attackers = [
-        asyncio.create_task(_again(job.ports[number % len(job.ports)], number, kind, what, done))
+        asyncio.create_task(
+            _again(
+                number / len(kinds) * COME_SECONDS,
+                job.ports[number % len(job.ports)],
+                number,
+                kind,
+                what,
+                done,
+            )
+        )
         for number, (kind, what) in enumerate(kinds)
     ]
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
@@ -84,8 +94,9 @@ async def attack(job: Job) -> Counter[str]:
     return done
 
 
-async def _again(port: int, number: int, kind: str, what: Attack, done: Counter[str]) -> None:
-    """One attacker: whenever it is thrown out, it comes back."""
+async def _again(seconds: float, port: int, number: int, kind: str, what: Attack, done: Counter[str]) -> None:
+    """One attacker: comes after so many seconds, and whenever it is thrown out, it comes back."""
+    await asyncio.sleep(seconds)
     source = (ADDRESSES[number % len(ADDRESSES)], 0)
     while True:
         try:

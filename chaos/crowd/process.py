@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,18 @@ from chaos.crowd.told import Told
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 90.0
 TOLD = "told.jsonl"
+
+
+def strangers(module: str, *arguments: Path) -> subprocess.Popen[bytes]:
+    """Run a module that attacks until its stdin ends.
+
+    Real attackers have machines of their own. Here they share the processors with those whom they attack, so they get what
+    nobody else wants; whoever starts them sees whether that was enough.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
+    os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+    return process
 
 
 class Crowd:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.crowd.forger import Job
-from chaos.crowd.process import ROOT
+from chaos.crowd.process import strangers
 from chaos.crowd.told import Told
 from chaos.stage.home import BOT
 from chaos.stage.stage import Stage
 
 SAID = "forged.json"
 SAMPLES = 50
-ENOUGH = 0.5
+ENOUGH = 0.9
 END_SECONDS = 20.0
 
 
@@ -43,17 +42,10 @@ class Forged:
             tokens=tokens,
         )
         job.save(stage.folder / "job.json")
-        command = [
-            sys.executable,
-            "-m",
-            "chaos.crowd.forger",
-            str(stage.folder / "job.json"),
-            str(_said(stage)),
-        ]
-        self._running.append(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE))
+        self._running.append(strangers("chaos.crowd.forger", stage.folder / "job.json", _said(stage)))
 
     def end(self, stage: Stage) -> None:
-        """Returns when the last is answered. RuntimeError when it was not even half as many: that says little."""
+        """Returns when the last is answered. RuntimeError when it was less than nine tenths as many: that says little."""
         while self._running:
             self._running.pop().communicate(timeout=END_SECONDS)
             said = json.loads(_said(stage).read_text())

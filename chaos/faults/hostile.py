@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 
 from chaos.crowd.hostile import Job
-from chaos.crowd.process import ROOT
+from chaos.crowd.process import strangers
 from chaos.stage.stage import Stage
 
 SAID = "hostile.json"
@@ -34,8 +33,7 @@ class Hostile:
         publics = [int(daemon.settings["TRILHA_PUBLIC_BIND"].rpartition(":")[2]) for daemon in stage.daemons]
         ports = publics + [daemon.port for daemon in stage.daemons]
         Job(ports=ports, idle=self.idle, slow=self.slow).save(job)
-        command = [sys.executable, "-m", "chaos.crowd.hostile", str(job), str(said)]
-        self._running.append(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE))
+        self._running.append(strangers("chaos.crowd.hostile", job, said))
 
     def end(self, stage: Stage) -> None:
         """Returns when they have left. RuntimeError when there were not as many as there should have been."""

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from functools import partial
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from chaos.servers import HOST
 from daemon import connections
 from tests.daemon_fixture import ANSWER_SECONDS, SLUG, Answer, Door, Site
 
 
-def asked(target: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
-    lines = [f"{method} {target} HTTP/{version}", "Host: go.example.com", *headers, "", ""]
+def asked(
+    target: str, *headers: str, method: str = "GET", version: str = "1.1", host: str = "go.example.com"
+) -> bytes:
+    lines = [f"{method} {target} HTTP/{version}", f"Host: {host}", *headers, "", ""]
     return "\r\n".join(lines).encode()
+
+
+call = partial(asked, host="localhost")
 
 
 async def answers(reader: asyncio.StreamReader, number: int) -> list[Answer]:
@@ -106,3 +114,49 @@ async def test_a_bug_costs_one_answer_and_says_nothing_of_the_request(
     assert (answer.status, answer.body) == (500, b"")
     monkeypatch.undo()
     assert (await door.get()).status == 302
+
+
+async def test_an_answer_of_the_private_listener_is_one_write(door: Door) -> None:
+    reader, writer = await asyncio.open_connection(HOST, door.site.settings.private_bind.port)
+    for _ in range(50):
+        writer.write(call("/v1/nothing"))
+        first = await asyncio.wait_for(reader.read(65536), ANSWER_SECONDS)
+        assert first.startswith(b"HTTP/1.1 404 ")
+        assert first.endswith(b'"detail":"no such path"}')
+    writer.close()
+
+
+async def test_a_call_is_freed_without_the_garbage_collector(door: Door) -> None:
+    """Collecting what thousands of calls leave would hold up the redirects."""
+    reader, writer = await asyncio.open_connection(HOST, door.site.settings.private_bind.port)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            writer.write(call("/v1/nothing"))
+            await answers(reader, 1)
+        alive = sum(isinstance(held, RequestResponseCycle) for held in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 2
+    writer.close()
+
+
+async def test_a_caller_that_waits_to_be_told_to_go_on_is_told(door: Door) -> None:
+    reader, writer = await asyncio.open_connection(HOST, door.site.settings.private_bind.port)
+    lines = (f"Authorization: Bearer {door.site.key}", "Content-Length: 2", "Expect: 100-continue")
+    writer.write(call("/v1/starts", *lines, method="POST"))
+    told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ANSWER_SECONDS)
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"{}")
+    assert [answer.status for answer in await answers(reader, 1)] == [422]
+    writer.close()
+
+
+async def test_the_private_listener_answers_head_without_a_body(door: Door) -> None:
+    reader, writer = await asyncio.open_connection(HOST, door.site.settings.private_bind.port)
+    writer.write(call("/healthz", "Connection: close", method="HEAD"))
+    said = await asyncio.wait_for(reader.read(), ANSWER_SECONDS)
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert said.endswith(b"\r\n\r\n")
+    writer.close()
