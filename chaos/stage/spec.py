@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from chaos.stage.redis import RedisKind
 from domain.errors import ConfigError
 
 Sql = Literal["sqlite", "postgres"]
+MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,9 @@ class StageSpec:
     process of that name. crowd: fields of the crowd's plan. tmpfs: size of a file system of its own that the spools are
     on, such as 8m (needs root). postgres_options: settings of PostgreSQL, such as max_connections=20. sql_replica: whether PostgreSQL
     has a synchronous replica, by which Trilha finds it too. sql_tmpfs: size of a
-    file system of its own that PostgreSQL's tables are on (needs root). calm_s: seconds before anything is broken. quiet_s: at
+    file system of its own that PostgreSQL's tables are on (needs root). in_memory: whether the stores are in memory (where the
+    machine has /dev/shm), for what is asked about processors: a disk that stands still now and then would answer. calm_s: seconds
+    before anything is broken. quiet_s: at
     the end, do not wait any longer for what is missing once nothing waits in a spool and nothing has changed for so many
     seconds (0: wait on).
     """
@@ -45,8 +50,14 @@ class StageSpec:
     postgres_options: tuple[str, ...] = ()
     sql_replica: bool = False
     sql_tmpfs: str = ""
+    in_memory: bool = False
     calm_s: float = 4.0
     quiet_s: float = 0.0
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the stage's own folder is made; None: where this machine keeps what is temporary."""
+        return MEMORY if self.in_memory and os.access(MEMORY, os.W_OK) else None
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> StageSpec:

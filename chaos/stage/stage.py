@@ -40,7 +40,7 @@ class Stage:
 
     def __init__(self, spec: StageSpec) -> None:
         self.spec = spec
-        self.folder = Path(tempfile.mkdtemp(prefix="trilha-drill-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="trilha-drill-", dir=spec.folder))
         self.servers: dict[str, Server] = {}
         self.proxies: dict[str, Proxy] = {}
         self.meta: MetaServer | None = None
