@@ -25,7 +25,7 @@ WHERE_IT_IS = "A file with the passphrase, 0600; asked for where there is none."
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="The archive to write, or a folder for it.")],
+    target: Annotated[str, typer.Argument(metavar="FILE", help="The archive to write, or a folder for it.")],
     verify_only: Annotated[
         bool, typer.Option("--verify", help="Write nothing: say whether that archive is whole.")
     ] = False,
@@ -39,22 +39,31 @@ def backup(
     """Back up SQL and this machine's spools while everything runs. Key ring and other secrets are never in it."""
     if verify_only:
         with progress_of("verifying") as progress:
-            found = verify(target, progress)
-        _show(settings(), target, found, as_json=as_json)
+            found = verify(Path(target), progress)
+        _show(settings(), Path(target), found, as_json=as_json)
         return
     from backends.backup import back_up
 
     give_way()
     given, at_ms = settings(), CLOCK.now_ms()
+    archive = _archive(target, at_ms)
     ring = Keyring(given.secrets, CLOCK)
     copy = _sealed(ring, with_keys, passphrase_file) if with_keys else ""
-    if target.is_dir():
-        target = target / f"trilha-{datetime.fromtimestamp(at_ms / 1000, UTC):%Y%m%dT%H%M%SZ}.tar.gz"
     with progress_of("backup") as progress:
-        made = run(back_up(_source(given, ring, at_ms, pg_dump), target, progress))
+        made = run(back_up(_source(given, ring, at_ms, pg_dump), archive, progress))
     if with_keys:
         _write_new(with_keys, copy)
-    _show(given, target, made, as_json=as_json)
+    _show(given, archive, made, as_json=as_json)
+
+
+def _archive(said: str, at_ms: int) -> Path:
+    """The file to write. A folder that is not there is a mistake, and no name for a file."""
+    target = Path(said)
+    if said.endswith("/") and not target.is_dir():
+        raise ConfigError(f"there is no folder {said}. Make it with: mkdir -p {said}")
+    if target.is_dir():
+        return target / f"trilha-{datetime.fromtimestamp(at_ms / 1000, UTC):%Y%m%dT%H%M%SZ}.tar.gz"
+    return target
 
 
 def _source(given: Settings, ring: Keyring, at_ms: int, pg_dump: str | None) -> Any:

@@ -408,6 +408,14 @@ def test_a_disk_that_is_full_leaves_no_archive(
     assert [*folder.iterdir()] == []
 
 
+def test_a_folder_that_is_not_there_is_no_name_for_an_archive(
+    sqlite_tables: str, trilha: Callable[[str], Commands], tmp_path: Path
+) -> None:
+    said = trilha(sqlite_tables)("backup", f"{tmp_path}/backups/", code=2)
+    assert "Make it with: mkdir -p" in said.err
+    assert not [*tmp_path.glob("backups*")]
+
+
 def test_a_click_that_is_settled_while_the_backup_runs_is_in_it(
     sqlite_tables: str,
     home: Path,
