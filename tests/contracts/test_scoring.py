@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.codec import pack
+from backends.sql import scoring
 from backends.sql.engine import make_engine
 from backends.sql.enrichment import ENRICHMENT_COLUMNS
 from backends.sql.ledger import SqlLedger
@@ -233,6 +234,20 @@ async def test_visitors_with_one_fbclid_are_counted_once_each(database: Database
     assert {(await database.one(click)).counts.fbclid_visitors for click in (*batch, unknown)} == {3}
     assert (await database.one(other)).counts.fbclid_visitors == 1
     assert (await database.one(without)).counts.fbclid_visitors == 0
+
+
+async def test_visitors_are_counted_alike_where_a_batch_has_too_many_for_one_statement(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that strangers sent a million times takes nothing from the counts of the others."""
+    often = [full_click(visitor_key=bytes([number]) * 16) for number in range(4)]
+    other = full_click(fbclid_key=b"x" * 16, visitor_key=b"y" * 16)
+    await database.ledger.put_batch([pack(click) for click in (*often, other)])
+    for most in (3, 5000):
+        monkeypatch.setattr(scoring, "MOST_SEEN", most)
+        items = await database.due(limit=5)
+        counts = {item.click.id: item.counts.fbclid_visitors for item in items}
+        assert counts == {**{click.id: 4 for click in often}, other.id: 1}
 
 
 async def test_no_more_visitors_of_one_fbclid_are_read_than_the_limit(database: Database) -> None:
