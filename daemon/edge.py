@@ -15,7 +15,6 @@ MAX_HEAD = 32 * 1024
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _END = b"\r\n\r\n"
-_CONTINUE = b"HTTP/1.1 100 "
 
 
 def _last_words(status: str, kind: str, body: str, *more: str) -> bytes:
@@ -118,8 +117,6 @@ class CappedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.leaving:
             self.cycle.keep_alive = False
-        if self.scope["method"] != "HEAD":
-            self.cycle.transport = _JoinedWrites(self.transport)  # type: ignore[assignment]  # all that it uses
 
     def on_message_complete(self) -> None:
         """The next request of this connection starts from zero."""
@@ -181,38 +178,6 @@ class CappedProtocol(HttpToolsProtocol):
         line, end, rest = data.partition(b"\n")
         self._in_line = not end
         return _NOT_ASCII.sub(_percent, line) + end + rest
-
-
-class _JoinedWrites:
-    """What an exchange with a body writes to: the head of its answer waits for the body, so that most are one write.
-
-    It does not know its exchange: of the two, a cycle, only the garbage collector could free the memory.
-    """
-
-    __slots__ = ("_head", "_transport")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        """The first of an answer is its head; before it there may be a 100 Continue."""
-        if self._head is None and not data.startswith(_CONTINUE):
-            self._head = data
-            return
-        self._transport.write((self._head or b"") + data)
-        if self._head:
-            self._head = b""
-
-    def close(self) -> None:
-        """Also where the application failed between head and body."""
-        if self._head:
-            self._transport.write(self._head)
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """As the connection is."""
-        return self._transport.is_closing()
 
 
 @lru_cache(maxsize=256)

@@ -116,16 +116,6 @@ async def test_a_bug_costs_one_answer_and_says_nothing_of_the_request(
     assert (await door.get()).status == 302
 
 
-async def test_an_answer_of_the_private_listener_is_one_write(door: Door) -> None:
-    reader, writer = await asyncio.open_connection(HOST, door.site.settings.private_bind.port)
-    for _ in range(50):
-        writer.write(call("/v1/nothing"))
-        first = await asyncio.wait_for(reader.read(65536), ANSWER_SECONDS)
-        assert first.startswith(b"HTTP/1.1 404 ")
-        assert first.endswith(b'"detail":"no such path"}')
-    writer.close()
-
-
 async def test_a_call_is_freed_without_the_garbage_collector(door: Door) -> None:
     """Collecting what thousands of calls leave would hold up the redirects."""
     reader, writer = await asyncio.open_connection(HOST, door.site.settings.private_bind.port)
