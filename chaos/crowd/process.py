@@ -23,7 +23,8 @@ def strangers(module: str, *arguments: Path) -> subprocess.Popen[bytes]:
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
-    os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+    if sys.platform == "linux":
+        os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
     return process
 
 
